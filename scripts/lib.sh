@@ -1,0 +1,115 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Shared by the scripts of this folder: messages, Debian packages, the cache.
+# To be sourced, after `set -eu`.
+
+TUNL_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+TUNL_CACHE=${TUNL_CACHE:-/var/cache/tunl}
+# shellcheck disable=SC2034
+TUNL_KERNELS=(6.1 6.12)
+export TUNL_TOP TUNL_CACHE
+
+# Package sets, installed by whoever needs them first.  The guests run on this
+# machine's userland, so what a test calls is installed here too.
+# shellcheck disable=SC2034
+PKGS_BUILD=(build-essential gcc-12 bc bison flex libelf-dev libssl-dev kmod
+	cpio rsync xz-utils)
+# shellcheck disable=SC2034
+PKGS_VM=(qemu-system-x86 busybox-static kmod cpio xz-utils zstd)
+# shellcheck disable=SC2034
+PKGS_TEST=(iproute2 net-tools iputils-ping iputils-arping iputils-tracepath
+	traceroute tcpdump tshark nftables conntrack iperf3 ethtool socat procps
+	python3 python3-scapy python3-pyroute2)
+# shellcheck disable=SC2034
+PKGS_STYLE=(shellcheck sparse codespell perl)
+
+# Progress goes to stderr: stdout belongs to what a script was asked for.
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+warn() { say "warning: $*"; }
+die() {
+	say "error: $*"
+	exit 2
+}
+
+# Run a command while holding a lock of the cache: clones share it.
+locked() {
+	local lock=$TUNL_CACHE/$1.lock rc=0 fd
+	shift
+
+	mkdir -p "$TUNL_CACHE"
+	exec {fd}>"$lock"
+	if ! flock -n "$fd"; then
+		say "waiting for $lock, held by another run"
+		flock "$fd"
+	fi
+	# The fd is closed for the command: what it leaves in the background
+	# must not go on holding the lock.
+	"$@" {fd}>&- || rc=$?
+	exec {fd}>&-
+	return "$rc"
+}
+
+# Package lists a day old name files that the archive has since removed.
+apt_update() {
+	local stamp=$TUNL_CACHE/apt-updated
+
+	if [ "${1:-}" != force ] && [ -n "$(find "$stamp" -mmin -1440 2>/dev/null)" ]; then
+		return 0
+	fi
+	say "apt-get update"
+	apt-get -qq -o Acquire::Retries=3 update >&2 ||
+		warn "apt-get update failed; going on with the lists there are"
+	touch "$stamp"
+}
+
+pkgs_missing() {
+	local pkg
+
+	for pkg in "$@"; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$pkg" 2>/dev/null)" = installed ] ||
+			printf '%s\n' "$pkg"
+	done
+}
+
+pkgs_install() {
+	apt_update
+	apt_install "$@" || {
+		apt_update force
+		apt_install "$@"
+	}
+}
+
+apt_install() {
+	# wireshark-common and iperf3 ask questions otherwise
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+		-o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 \
+		-o Dpkg::Use-Pty=0 install "$@" </dev/null >/dev/null
+}
+
+# Install those of the Debian packages that are not there yet.
+need() {
+	local missing
+
+	mapfile -t missing < <(pkgs_missing "$@")
+	[ ${#missing[@]} -gt 0 ] || return 0
+	[ "$(id -u)" = 0 ] ||
+		die "these Debian packages are missing: ${missing[*]}; install them, or run this as root"
+	command -v apt-get >/dev/null ||
+		die "no apt-get here; install what Debian calls: ${missing[*]}"
+	say "installing ${missing[*]}"
+	locked apt pkgs_install "${missing[@]}" ||
+		die "apt-get could not install: ${missing[*]}"
+}
+
+# Download .debs into the current directory without installing anything.
+fetch_debs() {
+	# As root: apt's own user cannot write here.
+	apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 \
+		download "$@" >&2
+}
+
+# Print the text of a `# ...` header up to the first line that is none.
+usage() {
+	sed -n '3,/^[^#]/{/^#/!q;s/^# \{0,1\}//;p}' "$0"
+}
