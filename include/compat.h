@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between the kernels we build for (6.1 and 6.12). This is the
+ * only file with a version or feature test.
+ */
+#ifndef _TUNL_COMPAT_H
+#define _TUNL_COMPAT_H
+
+#include <linux/netdevice.h>
+#include <linux/sysctl.h>
+#include <linux/version.h>
+#include <net/net_namespace.h>
+
+/* skb_gso_validate_network_len() moved there out of skbuff.h (6.5). */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#include <net/gso.h>
+#endif
+
+/* Lockless transmit was a feature flag, and became a field (6.12). */
+static inline void compat_set_lltx(struct net_device *dev)
+{
+#ifdef NETIF_F_LLTX
+	dev->features |= NETIF_F_LLTX;
+#else
+	dev->lltx = true;
+#endif
+}
+
+/*
+ * A sysctl table ended with an empty entry; since 6.6 it is counted, and an
+ * empty entry is one without a name. Tables here have the empty entry, and
+ * @entries does not count it.
+ */
+static inline struct ctl_table_header *
+compat_register_net_sysctl(struct net *net, const char *path,
+			   struct ctl_table *table, size_t entries)
+{
+#ifdef register_net_sysctl
+	return register_net_sysctl_sz(net, path, table, entries);
+#else
+	return register_net_sysctl(net, path, table);
+#endif
+}
+
+/* Sysctl handlers are given a const table since 6.11. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+#define compat_ctl_table const struct ctl_table
+#else
+#define compat_ctl_table struct ctl_table
+#endif
+
+/*
+ * Drops what nf_queue holds of a netns. Exported for modules, but declared
+ * only in a private header of netfilter's.
+ */
+#if IS_ENABLED(CONFIG_NETFILTER)
+void nf_queue_nf_hook_drop(struct net *net);
+#else
+static inline void nf_queue_nf_hook_drop(struct net *net) {}
+#endif
+
+#endif /* _TUNL_COMPAT_H */

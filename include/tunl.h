@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What tunnel.ko and ipip.ko both know. The two share no symbol: they meet at
+ * the net_device, whose private data begins with struct tunl_dev, written by
+ * tunnel.ko and only read by ipip.ko.
+ */
+#ifndef _TUNL_H
+#define _TUNL_H
+
+#include <linux/netdevice.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
+#include <net/dst_cache.h>
+#include <net/rtnetlink.h>
+
+#define TUNL_VERSION "0.1"
+
+/* The link kind, and the name of the device that insmod creates. */
+#define TUNL_KIND "tunl"
+
+/*
+ * First word of struct tunl_dev: "tun", then the version of this layout.
+ * Change the version whenever a field that ipip.ko reads moves or changes
+ * its meaning.
+ */
+#define TUNL_MAGIC 0x74756e01U
+
+/* TOS parameter: copy the inner header's (as in the kernel's own tunnels). */
+#define TUNL_TOS_INHERIT 0x01
+
+/* Shortest MTU IPv4 may run over (RFC 791 §3.2); below it, no addresses. */
+#define TUNL_MTU_MIN 68
+
+/**
+ * struct tunl_parms - what an administrator can set of a tunnel
+ * @local:	outer source; 0: the one routing picks for the endpoint
+ * @remote:	outer destination; 0: pointopoint address, else gateway
+ * @ttl:	outer TTL, 1-255; 0: the inner header's
+ * @tos:	outer DSCP in the upper six bits; TUNL_TOS_INHERIT: the inner
+ *		header's. ECN always follows the inner header (RFC 6040 §4.1)
+ * @pmtudisc:	copy a set inner DF to the outer header (RFC 2003 §3.1);
+ *		false: never set DF, as in 1994
+ */
+struct tunl_parms {
+	__be32	local;
+	__be32	remote;
+	u8	ttl;
+	u8	tos;
+	bool	pmtudisc;
+};
+
+/**
+ * struct tunl_config - configuration in force, never changed once published
+ * @parms:	the administrator's parameters, with @parms.remote resolved:
+ *		explicit remote, else pointopoint address, else 0 (the gateway
+ *		of each packet's route is the endpoint)
+ * @route:	per-CPU cache of the route to @parms.remote. It lives and dies
+ *		with the configuration, so that a route looked up for an old
+ *		endpoint is never used for a new one
+ * @rcu:	for freeing after the last reader
+ *
+ * Published in struct tunl_dev; readers hold the RCU read lock.
+ */
+struct tunl_config {
+	struct tunl_parms	parms;
+	struct dst_cache	route;
+	struct rcu_head		rcu;
+};
+
+struct tunl_stats;
+
+/**
+ * struct tunl_dev - private data of a tunnel device
+ * @magic:	TUNL_MAGIC. Together with the link kind it identifies a device
+ *		of ours; other ARPHRD_TUNNEL devices look the same from outside
+ * @mtu_pinned:	an administrator set the MTU: do not follow the underlay (RTNL)
+ * @mtu_following: the MTU is being set by us, not by an administrator (RTNL)
+ * @lower:	ifindex, in @underlay, of the device the endpoint was last
+ *		reached through; 0: none (RTNL)
+ * @config:	configuration in force; replaced under RTNL
+ * @underlay:	netns the outer packets live in: the one the device was created
+ *		in, wherever it has moved since. Never changes. Not a reference;
+ *		the device is deleted before its underlay goes
+ * @dev:	the device this belongs to
+ * @stats:	drops by verdict, per CPU
+ * @parms:	what the administrator set explicitly (RTNL)
+ * @pointopoint: the pointopoint address in use as endpoint; 0: none (RTNL)
+ * @rebind:	looks at the underlay again, under RTNL, when the packet path has
+ *		seen it change. Holds a reference to the device while pending
+ * @siblings:	in the list of devices with the same underlay (RTNL)
+ *
+ * ipip.ko reads @magic, @config (its @parms.local and @parms.remote) and
+ * @underlay.
+ */
+struct tunl_dev {
+	u32				magic;
+	bool				mtu_pinned;
+	bool				mtu_following;
+	int				lower;
+	struct tunl_config __rcu	*config;
+	struct net			*underlay;
+	struct net_device		*dev;
+	struct tunl_stats __percpu	*stats;
+
+	struct tunl_parms		parms;
+	__be32				pointopoint;
+	struct work_struct		rebind;
+	struct list_head		siblings;
+};
+
+/**
+ * tunl_dev_get_priv() - private data of a device, if it is one of ours
+ * @dev:	any net_device
+ *
+ * Works from either module. No lock needed beyond what keeps @dev alive.
+ *
+ * Return: the private data, or NULL when @dev is something else.
+ */
+static inline struct tunl_dev *tunl_dev_get_priv(const struct net_device *dev)
+{
+	const struct rtnl_link_ops *ops = dev->rtnl_link_ops;
+	struct tunl_dev *tunl;
+
+	if (!ops || strcmp(ops->kind, TUNL_KIND) ||
+	    ops->priv_size < sizeof(struct tunl_dev))
+		return NULL;
+
+	tunl = netdev_priv(dev);
+	return tunl->magic == TUNL_MAGIC ? tunl : NULL;
+}
+
+#endif /* _TUNL_H */

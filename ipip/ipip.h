@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * ipip.ko's own declarations: the decapsulator.
+ */
+#ifndef _TUNL_IPIP_H
+#define _TUNL_IPIP_H
+
+#include <linux/ip.h>
+#include <linux/ratelimit.h>
+#include <linux/rhashtable-types.h>
+#include <linux/skbuff.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+/*
+ * Protocol-4 headers one packet may have. 1500 bytes hold some 70, and each
+ * would bring the packet through this module again.
+ */
+#define IPIP_NESTING_MAX 4
+
+/**
+ * enum ipip_verdict - outcome of one step of the receive path
+ *
+ * Each but IPIP_OK is what became of a packet, with a counter of its own in
+ * /proc/net/ipip and, for drops, a drop reason. The switches that give them
+ * have no default: a verdict forgotten there does not compile.
+ *
+ * @IPIP_OK:		go on
+ * @IPIP_MALFORMED:	inner version, header length or length is wrong
+ * @IPIP_CHECKSUM:	inner header checksum is wrong
+ * @IPIP_TTL_ZERO:	inner TTL 0: discard (RFC 2003 §3.1)
+ * @IPIP_NESTED:	more than IPIP_NESTING_MAX wrappers
+ * @IPIP_ECN:		congestion was marked on a packet that does not know ECN
+ *			(RFC 6040 §4.2)
+ * @IPIP_IPSEC:		an IPsec policy forbids it
+ * @IPIP_OPTIONS:	inner IP options malformed, or a source route
+ * @IPIP_NO_ROUTE:	routing refused the inner packet (rp_filter, martian)
+ * @IPIP_NO_MEMORY:	out of memory
+ * @IPIP_REFUSED:	sender is nobody's endpoint and net.ipv4.ipip.accept
+ *			says no
+ * @IPIP_DEVICE:	delivered, as received on the tunnel device
+ * @IPIP_INGRESS:	delivered, as received on the interface of its wrapper
+ * @IPIP_VERDICT_MAX:	number of verdicts
+ */
+enum ipip_verdict {
+	IPIP_OK,
+	IPIP_MALFORMED,
+	IPIP_CHECKSUM,
+	IPIP_TTL_ZERO,
+	IPIP_NESTED,
+	IPIP_ECN,
+	IPIP_IPSEC,
+	IPIP_OPTIONS,
+	IPIP_NO_ROUTE,
+	IPIP_NO_MEMORY,
+	IPIP_REFUSED,
+	IPIP_DEVICE,
+	IPIP_INGRESS,
+	IPIP_VERDICT_MAX
+};
+
+/* net.ipv4.ipip.accept: whose packets are decapsulated. */
+enum ipip_accept {
+	IPIP_ACCEPT_AUTO,	/* anybody's, until a tunnel is configured */
+	IPIP_ACCEPT_PEERS,	/* configured endpoints only */
+	IPIP_ACCEPT_ANY,	/* anybody's, as in 1994 */
+	IPIP_ACCEPT_MAX
+};
+
+/* net.ipv4.ipip.deliver: where packets of configured endpoints arrive. */
+enum ipip_deliver {
+	IPIP_DELIVER_DEVICE,	/* on the tunnel device */
+	IPIP_DELIVER_INGRESS,	/* where the wrapper did, as in 1994 */
+	IPIP_DELIVER_MAX
+};
+
+/**
+ * struct ipip_stats - counters of one netns on one CPU
+ * @count:	packets, by verdict
+ */
+struct ipip_stats {
+	u64 count[IPIP_VERDICT_MAX];
+};
+
+struct ctl_table;
+struct ctl_table_header;
+
+/**
+ * struct ipip_net - what ipip.ko keeps per netns (of the outer packets)
+ * @accept:	enum ipip_accept; READ_ONCE/WRITE_ONCE
+ * @deliver:	enum ipip_deliver; READ_ONCE/WRITE_ONCE
+ * @latched:	a tunnel has been configured, "auto" is closed; only a write to
+ *		the sysctl opens it again. READ_ONCE/WRITE_ONCE
+ * @stranger_seen: the first packet from a stranger has been logged
+ * @peers:	devices with a fixed remote, by that remote (RCU, writers RTNL)
+ * @gateways:	devices without one, in gateway mode (RCU, writers RTNL)
+ * @stats:	counters, per CPU
+ * @refusals:	limits the log lines about refused packets
+ * @sysctl:	registration of @table
+ * @table:	this netns's copy of the sysctl table
+ */
+struct ipip_net {
+	u8				accept;
+	u8				deliver;
+	bool				latched;
+	bool				stranger_seen;
+	struct rhltable			peers;
+	struct hlist_head		gateways;
+	struct ipip_stats __percpu	*stats;
+	struct ratelimit_state		refusals;
+	struct ctl_table_header		*sysctl;
+	struct ctl_table		*table;
+};
+
+/* main.c */
+extern unsigned int ipip_net_id;
+
+static inline struct ipip_net *ipip_net(const struct net *net)
+{
+	return net_generic(net, ipip_net_id);
+}
+
+/* rcv.c */
+int ipip_rcv_peer(struct sk_buff *skb);
+int ipip_rcv_stranger(struct sk_buff *skb);
+int ipip_rcv(struct sk_buff *skb);
+
+/* icmp.c */
+int ipip_err(struct sk_buff *skb, u32 info);
+int ipip_err_ignore(struct sk_buff *skb, u32 info);
+
+/* peer.c */
+int ipip_peer_init(void);
+void ipip_peer_exit(void);
+int ipip_peer_net_init(struct ipip_net *in);
+void ipip_peer_net_exit(struct ipip_net *in);
+struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
+				    __be32 local);
+struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
+					    __be32 remote, __be32 local,
+					    const struct iphdr *inner);
+bool ipip_peer_could_send(const struct ipip_net *in, __be32 remote,
+			  __be32 local);
+
+/* policy.c */
+int ipip_policy_net_init(struct net *net);
+void ipip_policy_net_exit(struct net *net);
+void ipip_policy_latch(struct ipip_net *in, const char *device);
+bool ipip_policy_open(const struct ipip_net *in);
+void ipip_policy_log_accepted(struct ipip_net *in, const struct iphdr *outer);
+void ipip_policy_log_refused(struct ipip_net *in, const struct iphdr *outer);
+const char *ipip_policy_state(const struct ipip_net *in);
+
+/* stats.c */
+int ipip_stats_net_init(struct net *net);
+void ipip_stats_net_exit(struct net *net);
+
+static inline void ipip_stats_count(const struct ipip_net *in,
+				    enum ipip_verdict verdict)
+{
+	this_cpu_inc(in->stats->count[verdict]);
+}
+
+void ipip_stats_drop(const struct ipip_net *in, struct sk_buff *skb,
+		     enum ipip_verdict verdict);
+
+#endif /* _TUNL_IPIP_H */

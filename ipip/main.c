@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ipip.ko: takes IP-in-IP packets bound for this host, strips the wrapper and
+ * puts what was inside back into routing. Here: loading, unloading, and who
+ * owns protocol 4.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+#include <net/protocol.h>
+#include <net/xfrm.h>
+
+#include "compat.h"
+#include "ipip.h"
+#include "tunl.h"
+
+unsigned int ipip_net_id __read_mostly;
+
+/*
+ * Protocol 4 has one owner. It is tunnel4 where that is loaded (sit and IPsec
+ * bring it along), and then we are one of its handlers; where it is not, we
+ * register with IPv4 ourselves. Weak, so that insmod works without tunnel4:
+ * the loader then leaves the addresses NULL.
+ */
+extern int xfrm4_tunnel_register(struct xfrm_tunnel *handler,
+				 unsigned short family) __weak;
+extern int xfrm4_tunnel_deregister(struct xfrm_tunnel *handler,
+				   unsigned short family) __weak;
+
+/* The place of the kernel's own ipip, which cannot be loaded beside this. */
+static struct xfrm_tunnel main_peer_handler __read_mostly = {
+	.handler = ipip_rcv_peer,
+	.err_handler = ipip_err,
+	.priority = 1,
+};
+
+/* Last of all: what nobody else took. */
+static struct xfrm_tunnel main_stranger_handler __read_mostly = {
+	.handler = ipip_rcv_stranger,
+	.err_handler = ipip_err_ignore,
+	.priority = INT_MAX,
+};
+
+static const struct net_protocol main_protocol = {
+	.handler = ipip_rcv,
+	.err_handler = ipip_err,
+	.no_policy = 1,
+};
+
+static bool main_tunnel4_present(void)
+{
+	return xfrm4_tunnel_register && xfrm4_tunnel_deregister;
+}
+
+/*
+ * tunnel4's own complaint, if protocol 4 is ours, does not say who holds it;
+ * this line, just before it, does.
+ */
+static int main_module_event(struct notifier_block *nb, unsigned long event,
+			     void *data)
+{
+	const struct module *mod = data;
+
+	if (event == MODULE_STATE_COMING && !strcmp(mod->name, "tunnel4"))
+		pr_warn("tunnel4 cannot load (nor what needs it: sit, ip_vti, IPsec tunnels), protocol 4 is held by ipip alone: rmmod ipip, modprobe tunnel4, load ipip again\n");
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block main_module_notifier = {
+	.notifier_call = main_module_event,
+};
+
+static int __init main_register_shared(void)
+{
+	int err;
+
+	err = xfrm4_tunnel_register(&main_peer_handler, AF_INET);
+	if (err)
+		goto fail;
+
+	err = xfrm4_tunnel_register(&main_stranger_handler, AF_INET);
+	if (err) {
+		xfrm4_tunnel_deregister(&main_peer_handler, AF_INET);
+		goto fail;
+	}
+
+	return 0;
+fail:
+	pr_err("tunnel4 has another handler in our place (priority 1 or last); unload it first\n");
+	return err;
+}
+
+static int __init main_register_alone(void)
+{
+	int err;
+
+	err = register_module_notifier(&main_module_notifier);
+	if (err)
+		return err;
+
+	if (inet_add_protocol(&main_protocol, IPPROTO_IPIP)) {
+		pr_err("protocol 4 is taken, probably by tunnel4 being loaded at this moment or by another out-of-tree tunnel: unload that, or modprobe tunnel4 and try again\n");
+		unregister_module_notifier(&main_module_notifier);
+		return -EBUSY;
+	}
+
+	pr_info("holding protocol 4 alone; to use sit, ip_vti or IPsec tunnels too, modprobe tunnel4 before ipip\n");
+	return 0;
+}
+
+static void main_unregister(void)
+{
+	if (main_tunnel4_present()) {
+		xfrm4_tunnel_deregister(&main_stranger_handler, AF_INET);
+		xfrm4_tunnel_deregister(&main_peer_handler, AF_INET);
+	} else {
+		inet_del_protocol(&main_protocol, IPPROTO_IPIP);
+		unregister_module_notifier(&main_module_notifier);
+	}
+}
+
+static int __net_init main_net_init(struct net *net)
+{
+	struct ipip_net *in = ipip_net(net);
+	int err;
+
+	err = ipip_stats_net_init(net);
+	if (err)
+		return err;
+
+	err = ipip_peer_net_init(in);
+	if (err)
+		goto exit_stats;
+
+	err = ipip_policy_net_init(net);
+	if (err)
+		goto exit_peer;
+
+	return 0;
+
+exit_peer:
+	ipip_peer_net_exit(in);
+exit_stats:
+	ipip_stats_net_exit(net);
+	return err;
+}
+
+/*
+ * A packet that a firewall rule queued to user space would come back to a
+ * function of this module. A grace period follows, for those on their way.
+ */
+static void __net_exit main_net_pre_exit(struct net *net)
+{
+	nf_queue_nf_hook_drop(net);
+}
+
+static void __net_exit main_net_exit(struct net *net)
+{
+	ipip_policy_net_exit(net);
+	ipip_peer_net_exit(ipip_net(net));
+	ipip_stats_net_exit(net);
+}
+
+static struct pernet_operations main_net_ops = {
+	.init = main_net_init,
+	.pre_exit = main_net_pre_exit,
+	.exit = main_net_exit,
+	.id = &ipip_net_id,
+	.size = sizeof(struct ipip_net),
+};
+
+static int __init main_init(void)
+{
+	int err;
+
+	err = register_pernet_subsys(&main_net_ops);
+	if (err)
+		return err;
+
+	err = ipip_peer_init();
+	if (err)
+		goto unregister_pernet;
+
+	err = main_tunnel4_present() ? main_register_shared() :
+				       main_register_alone();
+	if (err)
+		goto exit_peer;
+
+	return 0;
+
+exit_peer:
+	ipip_peer_exit();
+unregister_pernet:
+	unregister_pernet_subsys(&main_net_ops);
+	return err;
+}
+
+static void __exit main_exit(void)
+{
+	main_unregister();
+	ipip_peer_exit();
+	unregister_pernet_subsys(&main_net_ops);
+}
+
+module_init(main_init);
+module_exit(main_exit);
+
+MODULE_DESCRIPTION("IPv4-in-IPv4 tunnel receiver (decapsulator)");
+MODULE_VERSION(TUNL_VERSION);
+MODULE_LICENSE("GPL");

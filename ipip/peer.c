@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Peers: the tunnel devices that are up, as the receive path looks for them.
+ * They are learned from netdevice events only; tunnel.ko need not be loaded.
+ */
+#include <linux/hashtable.h>
+#include <linux/netdevice.h>
+#include <linux/rhashtable.h>
+#include <net/ip_fib.h>
+#include <net/nexthop.h>
+
+#include "ipip.h"
+#include "tunl.h"
+
+/**
+ * struct ipip_peer - one tunnel device that is up
+ * @node:	in ipip_net.peers, if @remote
+ * @gateway:	in ipip_net.gateways, if not
+ * @by_dev:	in peer_by_dev (RTNL)
+ * @remote:	outer source its packets come from; 0: gateway mode
+ * @local:	outer destination they must have; 0: any
+ * @dev:	the device. Not a reference: taken out on NETDEV_DOWN, a grace
+ *		period before the device can go
+ * @in:		netns of the outer packets
+ * @rcu:	for freeing
+ *
+ * Does not change once published: a change is a new one in, the old one out.
+ */
+struct ipip_peer {
+	union {
+		struct rhlist_head	node;
+		struct hlist_node	gateway;
+	};
+	struct hlist_node	by_dev;
+	__be32			remote;
+	__be32			local;
+	struct net_device	*dev;
+	struct ipip_net		*in;
+	struct rcu_head		rcu;
+};
+
+static DEFINE_HASHTABLE(peer_by_dev, 10);
+
+static const struct rhashtable_params peer_params = {
+	.head_offset = offsetof(struct ipip_peer, node),
+	.key_offset = offsetof(struct ipip_peer, remote),
+	.key_len = sizeof(__be32),
+	.automatic_shrinking = true,
+};
+
+/**
+ * ipip_peer_lookup() - the device whose fixed remote a packet came from
+ * @in:		netns of the outer packet
+ * @remote:	outer source
+ * @local:	outer destination
+ *
+ * A device with that local address is preferred to one without any. Caller
+ * holds the RCU read lock, and the device lives as long as that.
+ *
+ * Return: the device, which is up, or NULL.
+ */
+struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
+				    __be32 local)
+{
+	const struct ipip_peer *peer, *wildcard = NULL;
+	struct rhlist_head *list, *pos;
+
+	list = rhltable_lookup((struct rhltable *)&in->peers, &remote,
+			       peer_params);
+	rhl_for_each_entry_rcu(peer, pos, list, node) {
+		if (peer->local == local)
+			return peer->dev;
+		if (!peer->local)
+			wildcard = peer;
+	}
+
+	return wildcard ? wildcard->dev : NULL;
+}
+
+/*
+ * Is @addr routed through @dev to the gateway @remote, and nowhere else?
+ * Several nexthops must all be that; dead ones do not count.
+ */
+static bool peer_routes_back(const struct net_device *dev, __be32 remote,
+			     const struct iphdr *inner)
+{
+	struct flowi4 fl4 = {
+		.daddr = inner->saddr,
+		.saddr = inner->daddr,
+		.flowi4_iif = LOOPBACK_IFINDEX,
+	};
+	const struct fib_nh_common *nhc;
+	struct fib_result res;
+	bool found = false;
+	unsigned int i;
+
+	if (fib_lookup(dev_net(dev), &fl4, &res, FIB_LOOKUP_NOREF) ||
+	    res.type != RTN_UNICAST)
+		return false;
+
+	for (i = 0; i < fib_info_num_path(res.fi); i++) {
+		nhc = fib_info_nhc(res.fi, i);
+		if (nhc->nhc_flags & RTNH_F_DEAD)
+			continue;
+		if (nhc->nhc_dev != dev || nhc->nhc_gw_family != AF_INET ||
+		    nhc->nhc_gw.ipv4 != remote)
+			return false;
+		found = true;
+	}
+
+	return found;
+}
+
+/**
+ * ipip_peer_lookup_gateway() - the gateway-mode device that expects a packet
+ * @in:		netns of the outer packet
+ * @remote:	outer source
+ * @local:	outer destination
+ * @inner:	inner header, of which source and destination are read
+ *
+ * The routing table says whom to believe: the route back to the inner source
+ * must lead through that device to the gateway @remote. Caller holds the RCU
+ * read lock.
+ *
+ * Return: the device, which is up, or NULL.
+ */
+struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
+					    __be32 remote, __be32 local,
+					    const struct iphdr *inner)
+{
+	const struct ipip_peer *peer;
+
+	hlist_for_each_entry_rcu(peer, &in->gateways, gateway) {
+		if (peer->local && peer->local != local)
+			continue;
+		if (peer_routes_back(peer->dev, remote, inner))
+			return peer->dev;
+	}
+
+	return NULL;
+}
+
+/**
+ * ipip_peer_could_send() - could one of our devices have sent a packet
+ * @in:		netns of the outer packet
+ * @remote:	its outer destination
+ * @local:	its outer source
+ *
+ * Takes the RCU read lock. Return: true if a device that is up has this
+ * remote, or none at all and so can have any gateway.
+ */
+bool ipip_peer_could_send(const struct ipip_net *in, __be32 remote,
+			  __be32 local)
+{
+	const struct ipip_peer *peer;
+	bool found;
+
+	rcu_read_lock();
+	found = ipip_peer_lookup(in, remote, local);
+	if (!found) {
+		hlist_for_each_entry_rcu(peer, &in->gateways, gateway) {
+			if (!peer->local || peer->local == local) {
+				found = true;
+				break;
+			}
+		}
+	}
+	rcu_read_unlock();
+
+	return found;
+}
+
+static void peer_publish(struct ipip_peer *peer)
+{
+	int err;
+
+	if (!peer->remote) {
+		hlist_add_head_rcu(&peer->gateway, &peer->in->gateways);
+		return;
+	}
+
+	/* Fails only without memory: then this endpoint is not believed. */
+	err = rhltable_insert(&peer->in->peers, &peer->node, peer_params);
+	if (err) {
+		pr_err("ipip: %s: endpoint %pI4 not accepted: error %d, set the link down and up to try again\n",
+		       peer->dev->name, &peer->remote, err);
+		hlist_del(&peer->by_dev);
+		kfree(peer);
+	}
+}
+
+static void peer_withdraw(struct ipip_peer *peer)
+{
+	hlist_del(&peer->by_dev);
+	if (peer->remote)
+		rhltable_remove(&peer->in->peers, &peer->node, peer_params);
+	else
+		hlist_del_rcu(&peer->gateway);
+	kfree_rcu(peer, rcu);
+}
+
+static struct ipip_peer *peer_find(const struct net_device *dev)
+{
+	struct ipip_peer *peer;
+
+	hash_for_each_possible(peer_by_dev, peer, by_dev, (unsigned long)dev)
+		if (peer->dev == dev)
+			return peer;
+	return NULL;
+}
+
+/* Caller holds RTNL, under which a device's configuration does not change. */
+static void peer_add(struct net_device *dev, const struct tunl_dev *tunl,
+		     const struct tunl_parms *parms)
+{
+	struct ipip_peer *peer;
+
+	peer = kzalloc(sizeof(*peer), GFP_KERNEL);
+	if (!peer)
+		return;
+
+	peer->dev = dev;
+	peer->in = ipip_net(tunl->underlay);
+	peer->remote = parms->remote;
+	peer->local = parms->local;
+	hash_add(peer_by_dev, &peer->by_dev, (unsigned long)dev);
+	peer_publish(peer);
+}
+
+/* The new one goes in before the old one goes out: no packet falls between. */
+static void peer_update(struct net_device *dev, const struct tunl_dev *tunl)
+{
+	const struct tunl_parms *parms;
+	struct ipip_peer *old;
+
+	parms = &rtnl_dereference(tunl->config)->parms;
+	if (parms->remote || dev->flags & IFF_UP)
+		ipip_policy_latch(ipip_net(tunl->underlay), dev->name);
+
+	old = peer_find(dev);
+	if (dev->flags & IFF_UP) {
+		if (old && old->remote == parms->remote &&
+		    old->local == parms->local)
+			return;
+		peer_add(dev, tunl, parms);
+	}
+	if (old)
+		peer_withdraw(old);
+}
+
+static int peer_netdev_event(struct notifier_block *nb, unsigned long event,
+			     void *ptr)
+{
+	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+	const struct tunl_dev *tunl = tunl_dev_get_priv(dev);
+	struct ipip_peer *peer;
+
+	if (!tunl)
+		return NOTIFY_DONE;
+
+	switch (event) {
+	case NETDEV_REGISTER:
+	case NETDEV_UP:
+	case NETDEV_CHANGEADDR:
+		peer_update(dev, tunl);
+		break;
+	case NETDEV_DOWN:
+	case NETDEV_UNREGISTER:
+		peer = peer_find(dev);
+		if (peer)
+			peer_withdraw(peer);
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block peer_netdev_notifier = {
+	.notifier_call = peer_netdev_event,
+};
+
+/**
+ * ipip_peer_init() - begin to watch tunnel devices; those there are replayed
+ *
+ * Return: 0 or a negative errno.
+ */
+int ipip_peer_init(void)
+{
+	return register_netdevice_notifier(&peer_netdev_notifier);
+}
+
+/**
+ * ipip_peer_exit() - undo ipip_peer_init(); no packet looks for peers any more
+ *
+ * Unregistering replays NETDEV_DOWN and NETDEV_UNREGISTER: all peers go.
+ */
+void ipip_peer_exit(void)
+{
+	unregister_netdevice_notifier(&peer_netdev_notifier);
+}
+
+/**
+ * ipip_peer_net_init() - a netns without peers
+ * @in:		the netns
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ipip_peer_net_init(struct ipip_net *in)
+{
+	INIT_HLIST_HEAD(&in->gateways);
+	return rhltable_init(&in->peers, &peer_params);
+}
+
+/**
+ * ipip_peer_net_exit() - undo ipip_peer_net_init()
+ * @in:		the netns; the devices over it are gone
+ */
+void ipip_peer_net_exit(struct ipip_net *in)
+{
+	rhltable_destroy(&in->peers);
+}

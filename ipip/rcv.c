@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way of a packet in: whose is it, is it believed, is it sound, strip the
+ * wrapper, deliver.
+ */
+#include <linux/inetdevice.h>
+#include <linux/netfilter.h>
+#include <net/dst_metadata.h>
+#include <net/inet_ecn.h>
+#include <net/ip_tunnels.h>
+#include <net/xfrm.h>
+
+#include "ipip.h"
+#include "tunl.h"
+
+/*
+ * The inner packet is read where the outer one ends, at skb->data, until
+ * rcv_strip() makes that the network header.
+ */
+static const struct iphdr *rcv_inner(const struct sk_buff *skb)
+{
+	return (const struct iphdr *)skb->data;
+}
+
+/*
+ * How often a packet was wrapped is written in the packet only. Counted ahead,
+ * without pulling; fragments hide the rest and are counted when reassembled.
+ */
+static bool rcv_nested_too_deep(const struct sk_buff *skb)
+{
+	struct iphdr copy;
+	const struct iphdr *iph = rcv_inner(skb);
+	unsigned int depth, offset = 0;
+
+	for (depth = 1; depth <= IPIP_NESTING_MAX; depth++) {
+		if (iph->protocol != IPPROTO_IPIP || iph->ihl < 5)
+			return false;
+		offset += iph->ihl * 4;
+		iph = skb_header_pointer(skb, offset, sizeof(copy), &copy);
+		if (!iph)
+			return false;
+	}
+
+	return true;
+}
+
+/*
+ * Length and version, which everything after relies on. May reallocate the
+ * skb's head.
+ */
+static enum ipip_verdict rcv_validate(struct sk_buff *skb)
+{
+	const struct iphdr *inner;
+	unsigned int len;
+
+	if (unlikely(!pskb_may_pull(skb, sizeof(*inner))))
+		return IPIP_MALFORMED;
+
+	inner = rcv_inner(skb);
+	if (unlikely(inner->version != 4 || inner->ihl < 5 ||
+		     !pskb_may_pull(skb, inner->ihl * 4)))
+		return IPIP_MALFORMED;
+
+	inner = rcv_inner(skb);
+	len = ntohs(inner->tot_len);
+	if (unlikely(len < inner->ihl * 4 || len > skb->len))
+		return IPIP_MALFORMED;
+
+	if (unlikely(ip_fast_csum(inner, inner->ihl)))
+		return IPIP_CHECKSUM;
+
+	if (unlikely(!inner->ttl))
+		return IPIP_TTL_ZERO;
+
+	if (unlikely(inner->protocol == IPPROTO_IPIP) &&
+	    rcv_nested_too_deep(skb))
+		return IPIP_NESTED;
+
+	if (!xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
+		return IPIP_IPSEC;
+
+	return IPIP_OK;
+}
+
+/*
+ * The outer header goes, and with it all that belonged to it. May reallocate
+ * the skb's head.
+ */
+static enum ipip_verdict rcv_strip(struct sk_buff *skb, bool xnet)
+{
+	u8 outer_tos = ip_hdr(skb)->tos;
+	u8 inner_tos = rcv_inner(skb)->tos;
+
+	skb_reset_network_header(skb);
+
+	/* RFC 6040 §4.2. Taps share the data, so make it ours before writing. */
+	if ((outer_tos ^ inner_tos) & INET_ECN_MASK) {
+		if (skb_ensure_writable(skb, sizeof(struct iphdr)))
+			return IPIP_NO_MEMORY;
+		if (INET_ECN_decapsulate(skb, outer_tos, inner_tos) > 1)
+			return IPIP_ECN;
+	}
+
+	if (iptunnel_pull_header(skb, 0, htons(ETH_P_IP), xnet))
+		return IPIP_NO_MEMORY;
+
+	return IPIP_OK;
+}
+
+/* Received on the tunnel device, through its queue: no deeper stack. */
+static void rcv_deliver_device(const struct ipip_net *in, struct sk_buff *skb,
+			       struct net_device *dev)
+{
+	skb->dev = dev;
+	skb_reset_mac_header(skb);
+	dev_sw_netstats_rx_add(dev, skb->len);
+	ipip_stats_count(in, IPIP_DEVICE);
+	netif_rx(skb);
+}
+
+/*
+ * A source route would lead the packet on behind our back; it is refused
+ * whatever accept_source_route says of the wire. May reallocate the head.
+ */
+static enum ipip_verdict rcv_options(struct net *net, struct sk_buff *skb)
+{
+	struct ip_options *opt = &IPCB(skb)->opt;
+
+	if (ip_hdr(skb)->ihl == 5)
+		return IPIP_OK;
+
+	if (skb_cow(skb, skb_headroom(skb)))
+		return IPIP_NO_MEMORY;
+
+	opt->optlen = ip_hdr(skb)->ihl * 4 - sizeof(struct iphdr);
+	if (ip_options_compile(net, opt, skb) || opt->srr)
+		return IPIP_OPTIONS;
+
+	return IPIP_OK;
+}
+
+/*
+ * After the firewall's prerouting. The inner packet may well leave by the
+ * interface its wrapper came in by: that is what a tunnel is for, and no
+ * reason to send a redirect (the 1994 readme's closing warning).
+ */
+static int rcv_ingress_finish(struct net *net, struct sock *sk,
+			      struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	enum ipip_verdict verdict;
+
+	verdict = IPIP_NO_ROUTE;
+	if (!skb_valid_dst(skb) &&
+	    ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos,
+				 skb->dev))
+		goto drop;
+
+	/*
+	 * A rule may have rewritten a wrapper in transit to be ours. It would
+	 * come back to us on this very stack.
+	 */
+	verdict = IPIP_NESTED;
+	if (iph->protocol == IPPROTO_IPIP &&
+	    skb_rtable(skb)->rt_type == RTN_LOCAL)
+		goto drop;
+
+	verdict = rcv_options(net, skb);
+	if (verdict)
+		goto drop;
+
+	IPCB(skb)->flags &= ~IPSKB_DOREDIRECT;
+	ipip_stats_count(ipip_net(net), IPIP_INGRESS);
+	return dst_input(skb);
+drop:
+	ipip_stats_drop(ipip_net(net), skb, verdict);
+	return NET_RX_DROP;
+}
+
+/*
+ * A wrapper inside the wrapper, for us too: once more through the queue of the
+ * interface it came in by, not deeper into the stack.
+ */
+static void rcv_deliver_again(struct ipip_net *in, struct sk_buff *skb)
+{
+	/* Packet sockets will look for the interface's own header. */
+	if (skb_cow_head(skb, 0)) {
+		ipip_stats_drop(in, skb, IPIP_NO_MEMORY);
+		return;
+	}
+	skb_mac_header_rebuild(skb);
+
+	ipip_stats_count(in, IPIP_INGRESS);
+	netif_rx(skb);
+}
+
+/*
+ * Where the wrapper came in, as in 1994: what ip_rcv() would do, except that
+ * the packet goes on from here, since its interface has already seen it.
+ */
+static void rcv_deliver_ingress(struct ipip_net *in, struct sk_buff *skb,
+				int iif)
+{
+	struct net *net = dev_net(skb->dev);
+	const struct iphdr *iph = ip_hdr(skb);
+
+	if (pskb_trim_rcsum(skb, ntohs(iph->tot_len))) {
+		ipip_stats_drop(in, skb, IPIP_NO_MEMORY);
+		return;
+	}
+
+	iph = ip_hdr(skb);
+	if (iph->protocol == IPPROTO_IPIP &&
+	    inet_addr_type(net, iph->daddr) == RTN_LOCAL) {
+		rcv_deliver_again(in, skb);
+		return;
+	}
+
+	skb_set_transport_header(skb, iph->ihl * 4);
+	skb->skb_iif = iif;
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	IPCB(skb)->iif = iif;
+	skb_orphan(skb);
+
+	NF_HOOK(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb, skb->dev,
+		NULL, rcv_ingress_finish);
+}
+
+/*
+ * Everything after "whose is it": @dev is the endpoint's device, or NULL if
+ * the sender is a stranger who was let in. Consumes the skb.
+ */
+static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
+			    struct net_device *dev)
+{
+	bool to_device = dev &&
+			 READ_ONCE(in->deliver) == IPIP_DELIVER_DEVICE;
+	bool xnet = to_device && !net_eq(dev_net(dev), dev_net(skb->dev));
+	enum ipip_verdict verdict;
+	int iif = skb->skb_iif;
+
+	verdict = rcv_validate(skb);
+	if (unlikely(verdict))
+		goto drop;
+
+	verdict = rcv_strip(skb, xnet);
+	if (unlikely(verdict))
+		goto drop;
+
+	if (to_device)
+		rcv_deliver_device(in, skb, dev);
+	else
+		rcv_deliver_ingress(in, skb, iif);
+	return;
+
+drop:
+	if (dev) {
+		DEV_STATS_INC(dev, rx_errors);
+		if (verdict == IPIP_ECN)
+			DEV_STATS_INC(dev, rx_frame_errors);
+	}
+	ipip_stats_drop(in, skb, verdict);
+}
+
+static struct net_device *rcv_find_peer(const struct ipip_net *in,
+					struct sk_buff *skb)
+{
+	const struct iphdr *outer = ip_hdr(skb);
+	struct net_device *dev;
+
+	dev = ipip_peer_lookup(in, outer->saddr, outer->daddr);
+	if (dev || hlist_empty(&in->gateways))
+		return dev;
+
+	if (!pskb_may_pull(skb, sizeof(struct iphdr)))
+		return NULL;
+
+	outer = ip_hdr(skb);
+	return ipip_peer_lookup_gateway(in, outer->saddr, outer->daddr,
+					rcv_inner(skb));
+}
+
+/**
+ * ipip_rcv_peer() - tunnel4 handler: what configured endpoints send
+ * @skb:	outer packet, skb->data behind its header
+ *
+ * Called in an RCU read-side section, like the other two.
+ *
+ * Return: 0, the skb consumed; or -ENOENT, the skb left to the next handler.
+ */
+int ipip_rcv_peer(struct sk_buff *skb)
+{
+	struct ipip_net *in = ipip_net(dev_net(skb->dev));
+	struct net_device *dev;
+
+	dev = rcv_find_peer(in, skb);
+	if (!dev)
+		return -ENOENT;
+
+	rcv_decapsulate(in, skb, dev);
+	return 0;
+}
+
+/**
+ * ipip_rcv_stranger() - last tunnel4 handler: what nobody else took
+ * @skb:	outer packet, skb->data behind its header; consumed
+ *
+ * A refusal is silent on the wire: an answer would tell a scanner that
+ * protocol 4 lives here.
+ *
+ * Return: 0 always.
+ */
+int ipip_rcv_stranger(struct sk_buff *skb)
+{
+	struct ipip_net *in = ipip_net(dev_net(skb->dev));
+
+	if (!ipip_policy_open(in)) {
+		ipip_policy_log_refused(in, ip_hdr(skb));
+		ipip_stats_drop(in, skb, IPIP_REFUSED);
+		return 0;
+	}
+
+	ipip_policy_log_accepted(in, ip_hdr(skb));
+	rcv_decapsulate(in, skb, NULL);
+	return 0;
+}
+
+/**
+ * ipip_rcv() - handler of protocol 4 where tunnel4 is not loaded
+ * @skb:	outer packet, skb->data behind its header; consumed
+ *
+ * Return: 0 always: here a negative value would mean another protocol.
+ */
+int ipip_rcv(struct sk_buff *skb)
+{
+	if (ipip_rcv_peer(skb))
+		ipip_rcv_stranger(skb);
+	return 0;
+}

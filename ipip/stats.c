@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counters: one for each verdict, per netns, in /proc/net/ipip.
+ */
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <linux/seq_file_net.h>
+
+#include "ipip.h"
+
+static const char *stats_name(enum ipip_verdict verdict)
+{
+	switch (verdict) {
+	case IPIP_MALFORMED:
+		return "drop_malformed";
+	case IPIP_CHECKSUM:
+		return "drop_checksum";
+	case IPIP_TTL_ZERO:
+		return "drop_ttl_zero";
+	case IPIP_NESTED:
+		return "drop_nested";
+	case IPIP_ECN:
+		return "drop_ecn";
+	case IPIP_IPSEC:
+		return "drop_ipsec_policy";
+	case IPIP_OPTIONS:
+		return "drop_options";
+	case IPIP_NO_ROUTE:
+		return "drop_no_route";
+	case IPIP_NO_MEMORY:
+		return "drop_no_memory";
+	case IPIP_REFUSED:
+		return "drop_refused";
+	case IPIP_DEVICE:
+		return "delivered_device";
+	case IPIP_INGRESS:
+		return "delivered_ingress";
+	case IPIP_OK:
+	case IPIP_VERDICT_MAX:
+		break;
+	}
+	return NULL;
+}
+
+static enum skb_drop_reason stats_reason(enum ipip_verdict verdict)
+{
+	switch (verdict) {
+	case IPIP_MALFORMED:
+	case IPIP_TTL_ZERO:
+	case IPIP_OPTIONS:
+		return SKB_DROP_REASON_IP_INHDR;
+	case IPIP_CHECKSUM:
+		return SKB_DROP_REASON_IP_CSUM;
+	case IPIP_IPSEC:
+		return SKB_DROP_REASON_XFRM_POLICY;
+	case IPIP_NO_ROUTE:
+		return SKB_DROP_REASON_IP_INNOROUTES;
+	case IPIP_NO_MEMORY:
+		return SKB_DROP_REASON_NOMEM;
+	case IPIP_REFUSED:
+		return SKB_DROP_REASON_IP_NOPROTO;
+	case IPIP_NESTED:
+	case IPIP_ECN:
+	case IPIP_DEVICE:
+	case IPIP_INGRESS:
+	case IPIP_OK:
+	case IPIP_VERDICT_MAX:
+		break;
+	}
+	return SKB_DROP_REASON_NOT_SPECIFIED;
+}
+
+static u64 stats_sum(const struct ipip_net *in, enum ipip_verdict verdict)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(in->stats, cpu)->count[verdict]);
+
+	return sum;
+}
+
+static int stats_show(struct seq_file *seq, void *unused)
+{
+	const struct ipip_net *in = ipip_net(seq_file_single_net(seq));
+	enum ipip_verdict verdict;
+
+	seq_printf(seq, "accept %s\n", ipip_policy_state(in));
+	for (verdict = IPIP_OK + 1; verdict < IPIP_VERDICT_MAX; verdict++)
+		seq_printf(seq, "%s %llu\n", stats_name(verdict),
+			   stats_sum(in, verdict));
+	return 0;
+}
+
+/**
+ * ipip_stats_net_init() - make the counters of a netns
+ * @net:	the netns
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ipip_stats_net_init(struct net *net)
+{
+	struct ipip_net *in = ipip_net(net);
+
+	in->stats = alloc_percpu(struct ipip_stats);
+	if (!in->stats)
+		return -ENOMEM;
+
+	if (!proc_create_net_single("ipip", 0444, net->proc_net, stats_show,
+				    NULL)) {
+		free_percpu(in->stats);
+		return -ENOMEM;
+	}
+
+	return 0;
+}
+
+/**
+ * ipip_stats_net_exit() - undo ipip_stats_net_init()
+ * @net:	the netns; no packet of it is in the receive path any more
+ */
+void ipip_stats_net_exit(struct net *net)
+{
+	remove_proc_entry("ipip", net->proc_net);
+	free_percpu(ipip_net(net)->stats);
+}
+
+/**
+ * ipip_stats_drop() - count and free a packet
+ * @in:		netns of the outer packet
+ * @skb:	consumed
+ * @verdict:	why
+ */
+void ipip_stats_drop(const struct ipip_net *in, struct sk_buff *skb,
+		     enum ipip_verdict verdict)
+{
+	ipip_stats_count(in, verdict);
+	kfree_skb_reason(skb, stats_reason(verdict));
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The interface: its shape, its creation and deletion, its counters.
+ */
+#include <linux/ethtool.h>
+#include <linux/if_arp.h>
+#include <linux/module.h>
+#include <net/ip_tunnels.h>
+#include <net/netns/generic.h>
+
+#include "compat.h"
+#include "tunnel.h"
+
+#define LINK_FEATURES \
+	(NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HIGHDMA | \
+	 NETIF_F_GSO_SOFTWARE | NETIF_F_HW_CSUM)
+
+static struct tunl_net *link_underlay(const struct tunl_dev *tunl)
+{
+	return net_generic(tunl->underlay, tunl_net_id);
+}
+
+static int link_init(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+	int err;
+
+	tunl->stats = alloc_percpu(struct tunl_stats);
+	if (!tunl->stats)
+		return -ENOMEM;
+
+	err = tunl_config_init(dev);
+	if (err)
+		goto free_stats;
+
+	netdev_lockdep_set_classes(dev);
+	list_add_tail(&tunl->siblings, &link_underlay(tunl)->devices);
+	return 0;
+
+free_stats:
+	free_percpu(tunl->stats);
+	return err;
+}
+
+static void link_uninit(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	list_del(&tunl->siblings);
+}
+
+/*
+ * Not in link_uninit(): ipip.ko's receive path may have found this device
+ * just before it was unregistered, and no grace period has passed there.
+ */
+static void link_destroy(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	tunl_config_destroy(dev);
+	free_percpu(tunl->stats);
+}
+
+/* The routes to the endpoint may be others than when the device was down. */
+static int link_open(struct net_device *dev)
+{
+	tunl_pmtu_follow(dev);
+	return 0;
+}
+
+/*
+ * "ip link set DEV address LOCAL": an explicit outer source. 0.0.0.0 gives the
+ * choice back to routing.
+ */
+static int link_set_address(struct net_device *dev, void *addr)
+{
+	const struct sockaddr *sa = addr;
+	struct tunl_dev *tunl = netdev_priv(dev);
+	struct tunl_parms parms = tunl->parms;
+	int err;
+
+	if (!tunl_config_permitted(dev))
+		return -EPERM;
+
+	memcpy(&parms.local, sa->sa_data, sizeof(parms.local));
+	err = tunl_config_validate(&parms, NULL);
+	if (err)
+		return err;
+
+	return tunl_config_commit(dev, &parms);
+}
+
+static const struct net_device_ops link_ops = {
+	.ndo_init = link_init,
+	.ndo_uninit = link_uninit,
+	.ndo_open = link_open,
+	.ndo_start_xmit = tunl_xmit,
+	.ndo_change_mtu = tunl_pmtu_change,
+	.ndo_set_mac_address = link_set_address,
+	.ndo_get_stats64 = dev_get_tstats64,
+};
+
+static int link_counter_count(struct net_device *dev, int set)
+{
+	return set == ETH_SS_STATS ? TUNL_VERDICT_MAX - 1 : -EOPNOTSUPP;
+}
+
+static void link_counter_names(struct net_device *dev, u32 set, u8 *names)
+{
+	enum tunl_verdict verdict;
+
+	if (set != ETH_SS_STATS)
+		return;
+
+	for (verdict = TUNL_OK + 1; verdict < TUNL_VERDICT_MAX; verdict++) {
+		strscpy(names, tunl_stats_name(verdict), ETH_GSTRING_LEN);
+		names += ETH_GSTRING_LEN;
+	}
+}
+
+static void link_counter_values(struct net_device *dev,
+				struct ethtool_stats *unused, u64 *values)
+{
+	enum tunl_verdict verdict;
+
+	for (verdict = TUNL_OK + 1; verdict < TUNL_VERDICT_MAX; verdict++)
+		*values++ = tunl_stats_sum(netdev_priv(dev), verdict);
+}
+
+static const struct ethtool_ops link_ethtool_ops = {
+	.get_sset_count = link_counter_count,
+	.get_strings = link_counter_names,
+	.get_ethtool_stats = link_counter_values,
+	.get_link = ethtool_op_get_link,
+};
+
+static const struct device_type link_type = {
+	.name = TUNL_KIND,
+};
+
+static void link_setup(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	tunl->magic = TUNL_MAGIC;
+	tunl->dev = dev;
+
+	dev->netdev_ops = &link_ops;
+	dev->ethtool_ops = &link_ethtool_ops;
+	dev->header_ops = &ip_tunnel_header_ops;
+	SET_NETDEV_DEVTYPE(dev, &link_type);
+
+	dev->type = ARPHRD_TUNNEL;
+	dev->flags = IFF_POINTOPOINT | IFF_NOARP;
+	dev->addr_len = sizeof(__be32);
+
+	dev->features |= LINK_FEATURES;
+	dev->hw_features |= LINK_FEATURES;
+	compat_set_lltx(dev);
+	/* Errors go to the sender by way of the inner route. */
+	netif_keep_dst(dev);
+
+	dev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
+	dev->needs_free_netdev = true;
+	dev->priv_destructor = link_destroy;
+
+	tunl_pmtu_setup(dev);
+}
+
+/* Netlink's addresses have any length up to MAX_ADDR_LEN. */
+static int link_parse_address(__be32 *addr, const struct nlattr *attr,
+			      struct netlink_ext_ack *extack)
+{
+	if (!attr)
+		return 0;
+
+	if (nla_len(attr) != sizeof(*addr)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "a tunnel's link address is an IPv4 address");
+		return -EINVAL;
+	}
+
+	*addr = nla_get_in_addr(attr);
+	return 0;
+}
+
+static int link_newlink(struct net *src_net, struct net_device *dev,
+			struct nlattr *tb[], struct nlattr *data[],
+			struct netlink_ext_ack *extack)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+	struct tunl_parms parms;
+	int err;
+
+	tunl_config_defaults(&parms);
+	err = link_parse_address(&parms.local, tb[IFLA_ADDRESS], extack);
+	if (err)
+		return err;
+	err = link_parse_address(&parms.remote, tb[IFLA_BROADCAST], extack);
+	if (err)
+		return err;
+	err = tunl_config_parse(&parms, tb, data, extack);
+	if (err)
+		return err;
+
+	tunl->parms = parms;
+	tunl->underlay = dev_net(dev);
+	/* The core has set it already, without asking ndo_change_mtu. */
+	if (tb[IFLA_MTU]) {
+		err = tunl_pmtu_change(dev, dev->mtu);
+		if (err) {
+			NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_MTU],
+					    "mtu less than IPv4's minimum of 68");
+			return err;
+		}
+	}
+
+	err = register_netdevice(dev);
+	if (err)
+		return err;
+
+	tunl_pmtu_follow(dev);
+	return 0;
+}
+
+static int link_changelink(struct net_device *dev, struct nlattr *tb[],
+			   struct nlattr *data[],
+			   struct netlink_ext_ack *extack)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+	struct tunl_parms parms = tunl->parms;
+	int err;
+
+	if (!rtnl_dev_link_net_capable(dev, tunl->underlay)) {
+		NL_SET_ERR_MSG(extack,
+			       "CAP_NET_ADMIN is needed where the tunnel was created");
+		return -EPERM;
+	}
+
+	err = tunl_config_parse(&parms, tb, data, extack);
+	if (err)
+		return err;
+
+	return tunl_config_commit(dev, &parms);
+}
+
+static size_t link_get_size(const struct net_device *dev)
+{
+	return tunl_config_fill_size();
+}
+
+static int link_fill_info(struct sk_buff *msg, const struct net_device *dev)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+
+	return tunl_config_fill(msg, &tunl->parms);
+}
+
+static struct net *link_get_link_net(const struct net_device *dev)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+
+	return READ_ONCE(tunl->underlay);
+}
+
+struct rtnl_link_ops tunl_link_ops __read_mostly = {
+	.kind = TUNL_KIND,
+	.priv_size = sizeof(struct tunl_dev),
+	.maxtype = IFLA_IPTUN_MAX,
+	.policy = tunl_config_policy,
+	.setup = link_setup,
+	.newlink = link_newlink,
+	.changelink = link_changelink,
+	.get_size = link_get_size,
+	.fill_info = link_fill_info,
+	.get_link_net = link_get_link_net,
+};
+
+/**
+ * tunl_device_is_ours() - was this device made by this module
+ * @dev:	any net_device, kept alive by the caller
+ *
+ * Return: true if its private data is a struct tunl_dev of ours.
+ */
+bool tunl_device_is_ours(const struct net_device *dev)
+{
+	return dev->rtnl_link_ops == &tunl_link_ops;
+}
+
+/**
+ * tunl_device_create() - create a device outside netlink
+ * @net:	netns it appears in, and its underlay
+ * @name:	its name
+ *
+ * Takes RTNL. Return: 0, or a negative errno with nothing left behind.
+ */
+int tunl_device_create(struct net *net, const char *name)
+{
+	struct nlattr *tb[IFLA_MAX + 1] = {};
+	struct net_device *dev;
+	int err;
+
+	rtnl_lock();
+	dev = rtnl_create_link(net, name, NET_NAME_PREDICTABLE, &tunl_link_ops,
+			       tb, NULL);
+	if (IS_ERR(dev)) {
+		err = PTR_ERR(dev);
+		goto unlock;
+	}
+
+	err = link_newlink(net, dev, tb, NULL, NULL);
+	if (err) {
+		free_netdev(dev);
+		goto unlock;
+	}
+
+	err = rtnl_configure_link(dev, NULL, 0, NULL);
+	if (err)
+		unregister_netdevice(dev);
+unlock:
+	rtnl_unlock();
+	return err;
+}
+
+/**
+ * tunl_device_delete_all() - delete the devices whose underlay is going away
+ * @net:	that underlay
+ * @kill:	list to put them on; the caller unregisters what is on it
+ *
+ * Wherever the devices are now. Caller holds RTNL.
+ */
+void tunl_device_delete_all(struct net *net, struct list_head *kill)
+{
+	struct tunl_net *tn = net_generic(net, tunl_net_id);
+	struct tunl_dev *tunl, *next;
+
+	ASSERT_RTNL();
+	list_for_each_entry_safe(tunl, next, &tn->devices, siblings)
+		unregister_netdevice_queue(tunl->dev, kill);
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where an outer packet goes: the pointopoint address of the interface, or the
+ * gateway of the inner packet's route; and the route to it.
+ */
+#include <linux/inetdevice.h>
+#include <net/dst_metadata.h>
+#include <net/inet_dscp.h>
+
+#include "tunnel.h"
+
+static __be32 endpoint_find_pointopoint(const struct net_device *dev)
+{
+	const struct in_device *in_dev = __in_dev_get_rtnl(dev);
+	const struct in_ifaddr *ifa;
+	__be32 found = 0;
+
+	if (!in_dev)
+		return 0;
+
+	in_dev_for_each_ifa_rtnl(ifa, in_dev) {
+		if (ifa->ifa_address != ifa->ifa_local && ifa->ifa_address) {
+			found = ifa->ifa_address;
+			break;
+		}
+	}
+
+	if (ipv4_is_multicast(found) || ipv4_is_lbcast(found))
+		return 0;
+	return found;
+}
+
+/*
+ * 1.1.x made no connected route for a pointopoint address. Today's FIB makes
+ * one to the pointopoint address, or after a netmask to its whole network,
+ * through the tunnel: the endpoint itself would be routed into the tunnel.
+ *
+ * The flag is taken back when the address goes, because ioctls delete an
+ * address, change it and insert it again: what was a pointopoint address may
+ * come back as an ordinary one, which is to keep its connected route.
+ */
+static void endpoint_set_noprefixroute(struct in_ifaddr *ifa, bool up)
+{
+	u32 flags = ifa->ifa_flags;
+
+	if (ifa->ifa_address == ifa->ifa_local)
+		return;
+
+	if (up)
+		flags |= IFA_F_NOPREFIXROUTE;
+	else
+		flags &= ~IFA_F_NOPREFIXROUTE;
+	WRITE_ONCE(ifa->ifa_flags, flags);
+}
+
+static int endpoint_inetaddr_event(struct notifier_block *nb,
+				   unsigned long event, void *ptr)
+{
+	struct in_ifaddr *ifa = ptr;
+	struct net_device *dev = ifa->ifa_dev->dev;
+	struct tunl_dev *tunl;
+	__be32 found;
+
+	if (!tunl_device_is_ours(dev))
+		return NOTIFY_DONE;
+
+	tunl = netdev_priv(dev);
+	if (!tunl->parms.remote)
+		endpoint_set_noprefixroute(ifa, event == NETDEV_UP);
+
+	found = endpoint_find_pointopoint(dev);
+	if (found == tunl->pointopoint)
+		return NOTIFY_DONE;
+
+	if (found && !tunl_config_permitted(dev)) {
+		netdev_warn(dev, "pointopoint address %pI4 is not used as endpoint: CAP_NET_ADMIN is needed where the tunnel was created\n",
+			    &found);
+		found = 0;
+	}
+
+	tunl->pointopoint = found;
+	if (tunl_config_commit(dev, &tunl->parms))
+		netdev_err(dev, "no memory to change the endpoint\n");
+	return NOTIFY_DONE;
+}
+
+/* Before the FIB, which has priority 0, looks at the address. */
+static struct notifier_block endpoint_inetaddr_notifier = {
+	.notifier_call = endpoint_inetaddr_event,
+	.priority = 1,
+};
+
+static int endpoint_netdev_event(struct notifier_block *nb,
+				 unsigned long event, void *ptr)
+{
+	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+
+	if (event == NETDEV_CHANGEADDR && tunl_device_is_ours(dev) &&
+	    dev->reg_state == NETREG_REGISTERED)
+		tunl_config_adopt_broadcast(dev);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block endpoint_netdev_notifier = {
+	.notifier_call = endpoint_netdev_event,
+};
+
+/**
+ * tunl_endpoint_init() - begin to watch addresses of tunnel devices
+ *
+ * Return: 0 or a negative errno.
+ */
+int tunl_endpoint_init(void)
+{
+	int err;
+
+	err = register_inetaddr_notifier(&endpoint_inetaddr_notifier);
+	if (err)
+		return err;
+
+	err = register_netdevice_notifier(&endpoint_netdev_notifier);
+	if (err)
+		unregister_inetaddr_notifier(&endpoint_inetaddr_notifier);
+	return err;
+}
+
+/**
+ * tunl_endpoint_exit() - undo tunl_endpoint_init()
+ */
+void tunl_endpoint_exit(void)
+{
+	unregister_netdevice_notifier(&endpoint_netdev_notifier);
+	unregister_inetaddr_notifier(&endpoint_inetaddr_notifier);
+}
+
+/**
+ * tunl_endpoint_gateway() - the endpoint that a packet's own route names
+ * @skb:	inner packet, with the route that chose the device
+ *
+ * One device then serves many peers. Without a gateway there is no endpoint:
+ * sending to the inner destination itself would be a guess.
+ *
+ * Return: IPv4 gateway of the route, or 0.
+ */
+__be32 tunl_endpoint_gateway(const struct sk_buff *skb)
+{
+	const struct rtable *rt;
+
+	if (!skb_valid_dst(skb) || skb_dst(skb)->ops->family != AF_INET)
+		return 0;
+
+	rt = skb_rtable(skb);
+	return rt->rt_gw_family == AF_INET ? rt->rt_gw4 : 0;
+}
+
+/**
+ * tunl_endpoint_route() - look up the route of outer packets
+ * @dev:	the tunnel
+ * @parms:	its configuration in force
+ * @remote:	outer destination
+ * @local:	set to the outer source: the configured one, else routing's
+ *		choice (the address of the interface the packet leaves by)
+ * @route:	set to the route, with a reference; untouched on failure
+ *
+ * A DSCP taken from the inner header takes no part, or the route could not be
+ * cached. Needs no lock.
+ *
+ * Return: TUNL_OK, TUNL_NO_ROUTE or TUNL_LOOP_SELF.
+ */
+enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
+				      const struct tunl_parms *parms,
+				      __be32 remote, __be32 *local,
+				      struct rtable **route)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	struct flowi4 fl4 = {
+		.daddr = remote,
+		.saddr = parms->local,
+		.flowi4_tos = parms->tos & INET_DSCP_MASK,
+		.flowi4_proto = IPPROTO_IPIP,
+	};
+	struct rtable *rt;
+
+	rt = ip_route_output_flow(tunl->underlay, &fl4, NULL);
+	if (IS_ERR(rt))
+		return TUNL_NO_ROUTE;
+
+	if (unlikely(rt->dst.dev == dev)) {
+		ip_rt_put(rt);
+		return TUNL_LOOP_SELF;
+	}
+
+	*local = fl4.saddr;
+	*route = rt;
+	return TUNL_OK;
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sizes: the interface's MTU follows the underlay's, and a packet that does
+ * not fit the path is told to its sender.
+ */
+#include <linux/netdevice.h>
+#include <net/dst_metadata.h>
+#include <net/icmp.h>
+
+#include "compat.h"
+#include "tunnel.h"
+
+#define PMTU_OVERHEAD ((int)sizeof(struct iphdr))
+#define PMTU_MTU_MAX (IP_MAX_MTU - PMTU_OVERHEAD)
+#define PMTU_MTU_DEFAULT (ETH_DATA_LEN - PMTU_OVERHEAD)
+
+/* Tunnels over tunnels that are looked through for a circle. */
+#define PMTU_CIRCLE_MAX 8
+
+static struct workqueue_struct *pmtu_workqueue;
+
+/**
+ * tunl_pmtu_fit() - does an inner packet fit the path to the endpoint
+ * @skb:	inner packet; stays the caller's
+ * @dst:	route of the outer packet
+ * @pmtudisc:	copy a set inner DF to the outer header
+ * @frag_off:	set to the outer header's DF
+ *
+ * With DF set inside, DF is set outside (RFC 2003 §3.1), and what is too big
+ * is answered with fragmentation needed (RFC 2003 §5.1), GSO packets included.
+ * Without it the outer packet is fragmented on the way. Over a path MTU that
+ * is locked, or too small for the smallest IPv4 MTU and the outer header, DF
+ * outside would be a black hole: it stays clear.
+ *
+ * Return: TUNL_OK or TUNL_TOO_BIG.
+ */
+enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb,
+				const struct dst_entry *dst, bool pmtudisc,
+				__be16 *frag_off)
+{
+	u32 mtu;
+
+	*frag_off = 0;
+	if (!pmtudisc || !(ip_hdr(skb)->frag_off & htons(IP_DF)))
+		return TUNL_OK;
+
+	mtu = dst_mtu(dst);
+	if (unlikely(mtu < TUNL_MTU_MIN + PMTU_OVERHEAD || ip_mtu_locked(dst)))
+		return TUNL_OK;
+
+	*frag_off = htons(IP_DF);
+	mtu -= PMTU_OVERHEAD;
+	if (likely(skb->len <= mtu) ||
+	    (skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu)))
+		return TUNL_OK;
+
+	if (skb_valid_dst(skb))
+		skb_dst_update_pmtu_no_confirm(skb, mtu);
+	icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+	return TUNL_TOO_BIG;
+}
+
+/*
+ * What the underlay offers: the route's MTU metric, else the device's. Not the
+ * learned path MTU: forged ICMP would shrink the interface for everyone.
+ */
+static int pmtu_of_route(const struct dst_entry *dst)
+{
+	u32 mtu = dst_metric_raw(dst, RTAX_MTU) ?: READ_ONCE(dst->dev->mtu);
+
+	return clamp_t(int, mtu - PMTU_OVERHEAD, TUNL_MTU_MIN, PMTU_MTU_MAX);
+}
+
+/* The outer header, and what the device underneath puts in front of it. */
+static unsigned short pmtu_headroom(const struct dst_entry *dst)
+{
+	return PMTU_OVERHEAD + dst->header_len + dst->dev->hard_header_len +
+	       READ_ONCE(dst->dev->needed_headroom);
+}
+
+/*
+ * Two tunnels over each other would follow each other down to the minimum.
+ * Looks through tunnels of ours only; others do not follow.
+ */
+static bool pmtu_in_circle(const struct net_device *dev,
+			   const struct net_device *lower)
+{
+	const struct tunl_dev *tunl;
+	int depth;
+
+	for (depth = 0; depth < PMTU_CIRCLE_MAX; depth++) {
+		if (lower == dev)
+			return true;
+		if (!lower || !tunl_device_is_ours(lower))
+			return false;
+		tunl = netdev_priv(lower);
+		lower = __dev_get_by_index(tunl->underlay, tunl->lower);
+	}
+
+	return true;
+}
+
+static void pmtu_set(struct net_device *dev, int mtu)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	tunl->mtu_following = true;
+	/* Only a notifier can refuse; then the MTU simply stays. */
+	if (dev_set_mtu(dev, mtu))
+		netdev_dbg(dev, "mtu %d refused\n", mtu);
+	tunl->mtu_following = false;
+}
+
+/**
+ * tunl_pmtu_follow() - fit MTU and headroom to the route to the endpoint
+ * @dev:	the tunnel
+ *
+ * Leaves the MTU alone if an administrator set it. Without a fixed endpoint,
+ * or without a route to it, nothing changes. Caller holds RTNL.
+ */
+void tunl_pmtu_follow(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+	const struct tunl_parms *parms;
+	struct rtable *rt;
+	__be32 local;
+
+	ASSERT_RTNL();
+	parms = &rtnl_dereference(tunl->config)->parms;
+	if (!parms->remote ||
+	    tunl_endpoint_route(dev, parms, parms->remote, &local, &rt))
+		return;
+
+	tunl->lower = rt->dst.dev->ifindex;
+	WRITE_ONCE(dev->needed_headroom, pmtu_headroom(&rt->dst));
+	if (!tunl->mtu_pinned && !pmtu_in_circle(dev, rt->dst.dev))
+		pmtu_set(dev, pmtu_of_route(&rt->dst));
+	ip_rt_put(rt);
+}
+
+static void pmtu_rebind(struct work_struct *work)
+{
+	struct tunl_dev *tunl = container_of(work, struct tunl_dev, rebind);
+	struct net_device *dev = tunl->dev;
+
+	rtnl_lock();
+	if (dev->reg_state == NETREG_REGISTERED)
+		tunl_pmtu_follow(dev);
+	rtnl_unlock();
+	dev_put(dev);
+}
+
+/**
+ * tunl_pmtu_notice() - the packet path has a new route to the endpoint
+ * @dev:	the tunnel
+ * @dst:	that route
+ *
+ * A changed route or underlay device empties the route cache, so the next
+ * packet comes by here. Changing the MTU takes RTNL, hence later, in a work.
+ * Called with bottom halves off.
+ */
+void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	if (dev->needed_headroom == pmtu_headroom(dst) &&
+	    (READ_ONCE(tunl->mtu_pinned) || dev->mtu == pmtu_of_route(dst)))
+		return;
+
+	/* The work drops this reference. */
+	dev_hold(dev);
+	if (!queue_work(pmtu_workqueue, &tunl->rebind))
+		dev_put(dev);
+}
+
+/**
+ * tunl_pmtu_change() - ndo_change_mtu: an administrator sets the MTU
+ * @dev:	the tunnel
+ * @mtu:	bytes, at least 68; or 0: follow the underlay again
+ *
+ * Caller holds RTNL. Return: 0 or -EINVAL.
+ */
+int tunl_pmtu_change(struct net_device *dev, int mtu)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	ASSERT_RTNL();
+	if (mtu && mtu < TUNL_MTU_MIN)
+		return -EINVAL;
+
+	if (!tunl->mtu_following)
+		WRITE_ONCE(tunl->mtu_pinned, mtu != 0);
+	WRITE_ONCE(dev->mtu, mtu ?: PMTU_MTU_DEFAULT);
+	return 0;
+}
+
+/**
+ * tunl_pmtu_setup() - sizes of a new device that has no endpoint yet
+ * @dev:	the tunnel
+ */
+void tunl_pmtu_setup(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	INIT_WORK(&tunl->rebind, pmtu_rebind);
+	dev->mtu = PMTU_MTU_DEFAULT;
+	dev->max_mtu = PMTU_MTU_MAX;
+	/* 0 means "follow the underlay"; tunl_pmtu_change() checks the rest. */
+	dev->min_mtu = 0;
+	dev->needed_headroom = ETH_HLEN + PMTU_OVERHEAD;
+}
+
+/**
+ * tunl_pmtu_init() - make the workqueue
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int tunl_pmtu_init(void)
+{
+	pmtu_workqueue = alloc_workqueue("tunl", 0, 0);
+	return pmtu_workqueue ? 0 : -ENOMEM;
+}
+
+/**
+ * tunl_pmtu_exit() - wait for works of devices that are gone
+ */
+void tunl_pmtu_exit(void)
+{
+	destroy_workqueue(pmtu_workqueue);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * tunnel.ko's own declarations: the encapsulator.
+ */
+#ifndef _TUNL_TUNNEL_H
+#define _TUNL_TUNNEL_H
+
+#include <linux/netdevice.h>
+#include <linux/skbuff.h>
+#include <net/ip.h>
+#include <net/route.h>
+
+#include "tunl.h"
+
+/*
+ * Tunnels one packet may go through on its way out of this machine. The core
+ * allows 8 nested devices, which is deep for a kernel stack.
+ */
+#define TUNL_NESTING_MAX 4
+
+/**
+ * enum tunl_verdict - outcome of one step of the transmit path
+ *
+ * Each but TUNL_OK is a reason not to send a packet, with a counter of its own
+ * (tunl_stats_name()), a device statistic and a drop reason. The switches that
+ * give them have no default: a verdict forgotten there does not compile.
+ *
+ * @TUNL_OK:		go on
+ * @TUNL_NOT_IPV4:	only IPv4 is carried
+ * @TUNL_MALFORMED:	no usable inner header
+ * @TUNL_TTL_ZERO:	inner TTL 0: must not travel further (RFC 2003 §3.1)
+ * @TUNL_NO_ENDPOINT:	no remote, no pointopoint address, no gateway
+ * @TUNL_NO_ROUTE:	no route to the endpoint
+ * @TUNL_LOOP_SELF:	the route to the endpoint leads into the same device
+ * @TUNL_LOOP_NESTED:	more than TUNL_NESTING_MAX tunnels deep
+ * @TUNL_TOO_BIG:	inner DF set and larger than the path takes
+ * @TUNL_NO_MEMORY:	no room could be made for the outer header
+ * @TUNL_UNDERLAY:	the outer packet was refused further down
+ * @TUNL_VERDICT_MAX:	number of verdicts
+ */
+enum tunl_verdict {
+	TUNL_OK,
+	TUNL_NOT_IPV4,
+	TUNL_MALFORMED,
+	TUNL_TTL_ZERO,
+	TUNL_NO_ENDPOINT,
+	TUNL_NO_ROUTE,
+	TUNL_LOOP_SELF,
+	TUNL_LOOP_NESTED,
+	TUNL_TOO_BIG,
+	TUNL_NO_MEMORY,
+	TUNL_UNDERLAY,
+	TUNL_VERDICT_MAX
+};
+
+/**
+ * struct tunl_stats - drops of one device on one CPU
+ * @drops:	packets, by verdict
+ */
+struct tunl_stats {
+	u64 drops[TUNL_VERDICT_MAX];
+};
+
+/* main.c */
+extern unsigned int tunl_net_id;
+
+/**
+ * struct tunl_net - what tunnel.ko keeps per netns
+ * @devices:	devices whose underlay this netns is, by tunl_dev.siblings
+ *		(RTNL)
+ */
+struct tunl_net {
+	struct list_head devices;
+};
+
+/* device.c */
+extern struct rtnl_link_ops tunl_link_ops;
+bool tunl_device_is_ours(const struct net_device *dev);
+int tunl_device_create(struct net *net, const char *name);
+void tunl_device_delete_all(struct net *net, struct list_head *kill);
+
+/* config.c */
+extern const struct nla_policy tunl_config_policy[];
+int tunl_config_init(struct net_device *dev);
+void tunl_config_destroy(struct net_device *dev);
+int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms);
+int tunl_config_parse(struct tunl_parms *parms, struct nlattr *tb[],
+		      struct nlattr *data[], struct netlink_ext_ack *extack);
+int tunl_config_validate(const struct tunl_parms *parms,
+			 struct netlink_ext_ack *extack);
+bool tunl_config_permitted(const struct net_device *dev);
+void tunl_config_adopt_broadcast(struct net_device *dev);
+void tunl_config_defaults(struct tunl_parms *parms);
+int tunl_config_fill(struct sk_buff *msg, const struct tunl_parms *parms);
+size_t tunl_config_fill_size(void);
+
+/* endpoint.c */
+int tunl_endpoint_init(void);
+void tunl_endpoint_exit(void);
+__be32 tunl_endpoint_gateway(const struct sk_buff *skb);
+enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
+				      const struct tunl_parms *parms,
+				      __be32 remote, __be32 *local,
+				      struct rtable **route);
+
+/* xmit.c */
+netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev);
+
+/* stats.c */
+const char *tunl_stats_name(enum tunl_verdict verdict);
+u64 tunl_stats_sum(const struct tunl_dev *tunl, enum tunl_verdict verdict);
+void tunl_stats_count(struct net_device *dev, enum tunl_verdict verdict);
+void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb,
+		     enum tunl_verdict verdict);
+
+/* pmtu.c */
+int tunl_pmtu_init(void);
+void tunl_pmtu_exit(void);
+enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb,
+				const struct dst_entry *dst, bool pmtudisc,
+				__be16 *frag_off);
+void tunl_pmtu_setup(struct net_device *dev);
+int tunl_pmtu_change(struct net_device *dev, int mtu);
+void tunl_pmtu_follow(struct net_device *dev);
+void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst);
+
+#endif /* _TUNL_TUNNEL_H */

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way of a packet out: validate, endpoint, does it fit, push, send.
+ */
+#include <linux/icmp.h>
+#include <net/icmp.h>
+#include <net/inet_ecn.h>
+#include <net/ip_tunnels.h>
+
+#include "tunnel.h"
+
+/**
+ * struct xmit_outer - the outer header in the making
+ * @route:	route to @remote, with a reference until xmit_push() gives it to
+ *		the skb
+ * @local:	outer source
+ * @remote:	outer destination
+ * @frag_off:	DF or nothing
+ */
+struct xmit_outer {
+	struct rtable	*route;
+	__be32		local;
+	__be32		remote;
+	__be16		frag_off;
+};
+
+/* May reallocate the skb's head. */
+static enum tunl_verdict xmit_validate(struct sk_buff *skb)
+{
+	const struct iphdr *inner;
+
+	if (unlikely(skb->protocol != htons(ETH_P_IP)))
+		return TUNL_NOT_IPV4;
+
+	/* A packet socket or a BPF program may hand over anything. */
+	if (unlikely(skb_network_offset(skb) ||
+		     !pskb_may_pull(skb, sizeof(*inner))))
+		return TUNL_MALFORMED;
+
+	inner = ip_hdr(skb);
+	if (unlikely(inner->version != 4 || inner->ihl < 5))
+		return TUNL_MALFORMED;
+
+	if (unlikely(!inner->ttl))
+		return TUNL_TTL_ZERO;
+
+	/*
+	 * Tunnels through tunnels in a circle: every turn adds a header and
+	 * some stack. The core's own limit is meant for shallower devices.
+	 */
+	if (unlikely(dev_recursion_level() > TUNL_NESTING_MAX))
+		return TUNL_LOOP_NESTED;
+
+	return TUNL_OK;
+}
+
+static enum tunl_verdict xmit_endpoint(const struct sk_buff *skb,
+				       struct net_device *dev,
+				       struct tunl_config *config,
+				       struct xmit_outer *outer)
+{
+	enum tunl_verdict verdict;
+
+	outer->remote = config->parms.remote;
+	if (!outer->remote) {
+		outer->remote = tunl_endpoint_gateway(skb);
+		if (!outer->remote)
+			return TUNL_NO_ENDPOINT;
+		return tunl_endpoint_route(dev, &config->parms, outer->remote,
+					   &outer->local, &outer->route);
+	}
+
+	outer->route = dst_cache_get_ip4(&config->route, &outer->local);
+	if (likely(outer->route))
+		return TUNL_OK;
+
+	verdict = tunl_endpoint_route(dev, &config->parms, outer->remote,
+				      &outer->local, &outer->route);
+	if (verdict)
+		return verdict;
+
+	dst_cache_set_ip4(&config->route, &outer->route->dst, outer->local);
+	tunl_pmtu_notice(dev, &outer->route->dst);
+	return TUNL_OK;
+}
+
+/*
+ * ECN follows the inner header, CE included (RFC 6040 §4.1): a congested
+ * packet does not become an uncongested one by entering the tunnel.
+ */
+static u8 xmit_tos(const struct tunl_parms *parms, const struct iphdr *inner)
+{
+	if (parms->tos == TUNL_TOS_INHERIT)
+		return inner->tos;
+	return parms->tos | (inner->tos & INET_ECN_MASK);
+}
+
+/*
+ * Reallocates the skb's head if it has no room. On success the skb has the
+ * outer header and the route; on failure the route is still the caller's.
+ */
+static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
+				   const struct tunl_parms *parms,
+				   const struct xmit_outer *outer)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	struct dst_entry *dst = &outer->route->dst;
+	const struct iphdr *inner;
+	struct iphdr *iph;
+
+	if (unlikely(iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4)))
+		return TUNL_NO_MEMORY;
+	skb_set_inner_ipproto(skb, IPPROTO_IPIP);
+
+	if (unlikely(skb_cow_head(skb, LL_RESERVED_SPACE(dst->dev) +
+				       dst->header_len + sizeof(*iph))))
+		return TUNL_NO_MEMORY;
+
+	skb_scrub_packet(skb, !net_eq(tunl->underlay, dev_net(dev)));
+	skb_clear_hash_if_not_l4(skb);
+	skb_dst_set(skb, dst);
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+
+	inner = ip_hdr(skb);
+	__skb_push(skb, sizeof(*iph));
+	skb_reset_network_header(skb);
+
+	iph = ip_hdr(skb);
+	iph->version = 4;
+	iph->ihl = sizeof(*iph) >> 2;
+	iph->tos = xmit_tos(parms, inner);
+	iph->id = 0;
+	iph->frag_off = outer->frag_off;
+	iph->ttl = parms->ttl ?: inner->ttl;
+	iph->protocol = IPPROTO_IPIP;
+	iph->saddr = outer->local;
+	iph->daddr = outer->remote;
+
+	/*
+	 * Only what may be fragmented needs an ID of its own (RFC 6864 §4); the
+	 * counter for it is shared between CPUs.
+	 */
+	if (!outer->frag_off)
+		__ip_select_ident(tunl->underlay, iph,
+				  skb_shinfo(skb)->gso_segs ?: 1);
+	return TUNL_OK;
+}
+
+/* Tell whoever can do something about it; once in a while. */
+static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
+			  const struct xmit_outer *outer,
+			  enum tunl_verdict verdict)
+{
+	switch (verdict) {
+	case TUNL_LOOP_SELF:
+		net_warn_ratelimited("%s: endpoint %pI4 is routed through %s itself: give it a route through another device\n",
+				     dev->name, &outer->remote, dev->name);
+		break;
+	case TUNL_LOOP_NESTED:
+		net_warn_ratelimited("%s: packet has been through more than %d tunnels, are they routed in a circle?\n",
+				     dev->name, TUNL_NESTING_MAX);
+		/* Deep in the stack is no place to send another packet. */
+		return;
+	case TUNL_NO_ENDPOINT:
+	case TUNL_NO_ROUTE:
+		break;
+	default:
+		return;
+	}
+
+	icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+}
+
+/**
+ * tunl_xmit() - ndo_start_xmit: encapsulate and send
+ * @skb:	inner packet; consumed
+ * @dev:	the tunnel
+ *
+ * Lockless; called with bottom halves off, inside an RCU read-side section.
+ *
+ * Return: NETDEV_TX_OK always.
+ */
+netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	struct xmit_outer outer = {};
+	enum tunl_verdict verdict;
+	struct tunl_config *config;
+	unsigned int len;
+
+	verdict = xmit_validate(skb);
+	if (unlikely(verdict))
+		goto complain;
+
+	config = rcu_dereference_bh(tunl->config);
+	verdict = xmit_endpoint(skb, dev, config, &outer);
+	if (unlikely(verdict))
+		goto complain;
+
+	verdict = tunl_pmtu_fit(skb, &outer.route->dst, config->parms.pmtudisc,
+				&outer.frag_off);
+	if (unlikely(verdict))
+		goto put_route;
+
+	len = skb->len;
+	verdict = xmit_push(skb, dev, &config->parms, &outer);
+	if (unlikely(verdict))
+		goto put_route;
+
+	if (likely(!net_xmit_eval(ip_local_out(tunl->underlay, NULL, skb))))
+		dev_sw_netstats_tx_add(dev, 1, len);
+	else
+		tunl_stats_count(dev, TUNL_UNDERLAY);
+	return NETDEV_TX_OK;
+
+put_route:
+	ip_rt_put(outer.route);
+	goto drop;
+complain:
+	xmit_complain(skb, dev, &outer, verdict);
+drop:
+	tunl_stats_drop(dev, skb, verdict);
+	return NETDEV_TX_OK;
+}
