@@ -16,7 +16,7 @@ export TUNL_TOP TUNL_CACHE
 PKGS_BUILD=(build-essential gcc-12 bc bison flex libelf-dev libssl-dev kmod
 	cpio rsync xz-utils)
 # shellcheck disable=SC2034
-PKGS_VM=(qemu-system-x86 busybox-static kmod cpio xz-utils zstd)
+PKGS_VM=(qemu-system-x86 busybox-static iproute2 kmod cpio xz-utils zstd)
 # shellcheck disable=SC2034
 PKGS_TEST=(iproute2 net-tools iputils-ping iputils-arping iputils-tracepath
 	traceroute tcpdump tshark nftables conntrack iperf3 ethtool socat procps
@@ -64,12 +64,10 @@ apt_update() {
 }
 
 pkgs_missing() {
-	local pkg
-
-	for pkg in "$@"; do
-		[ "$(dpkg-query -W -f '${db:Status-Status}' "$pkg" 2>/dev/null)" = installed ] ||
-			printf '%s\n' "$pkg"
-	done
+	# dpkg-query complains of those it has never heard of: missing as well
+	comm -23 <(printf '%s\n' "$@" | sort -u) \
+		<(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+			sed -n 's/^installed //p' | sort -u)
 }
 
 pkgs_install() {

@@ -187,6 +187,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	enum tunl_verdict verdict;
 	struct tunl_config *config;
 	unsigned int len;
+	int err;
 
 	verdict = xmit_validate(skb);
 	if (unlikely(verdict))
@@ -207,7 +208,9 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (unlikely(verdict))
 		goto put_route;
 
-	if (likely(!net_xmit_eval(ip_local_out(tunl->underlay, NULL, skb))))
+	/* net_xmit_eval() evaluates its argument twice. */
+	err = ip_local_out(tunl->underlay, NULL, skb);
+	if (likely(!net_xmit_eval(err)))
 		dev_sw_netstats_tx_add(dev, 1, len);
 	else
 		tunl_stats_count(dev, TUNL_UNDERLAY);
