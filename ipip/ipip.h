@@ -22,8 +22,8 @@
  * enum ipip_verdict - outcome of one step of the receive path
  *
  * Each but IPIP_OK is what became of a packet, with a counter of its own in
- * /proc/net/ipip and, for drops, a drop reason. The switches that give them
- * have no default: a verdict forgotten there does not compile.
+ * /proc/net/ipip and, for drops, a drop reason; stats.c does not compile
+ * without them.
  *
  * @IPIP_OK:		go on
  * @IPIP_MALFORMED:	inner version, header length or length is wrong

@@ -8,67 +8,27 @@
 
 #include "ipip.h"
 
-static const char *stats_name(enum ipip_verdict verdict)
-{
-	switch (verdict) {
-	case IPIP_MALFORMED:
-		return "drop_malformed";
-	case IPIP_CHECKSUM:
-		return "drop_checksum";
-	case IPIP_TTL_ZERO:
-		return "drop_ttl_zero";
-	case IPIP_NESTED:
-		return "drop_nested";
-	case IPIP_ECN:
-		return "drop_ecn";
-	case IPIP_IPSEC:
-		return "drop_ipsec_policy";
-	case IPIP_OPTIONS:
-		return "drop_options";
-	case IPIP_NO_ROUTE:
-		return "drop_no_route";
-	case IPIP_NO_MEMORY:
-		return "drop_no_memory";
-	case IPIP_REFUSED:
-		return "drop_refused";
-	case IPIP_DEVICE:
-		return "delivered_device";
-	case IPIP_INGRESS:
-		return "delivered_ingress";
-	case IPIP_OK:
-	case IPIP_VERDICT_MAX:
-		break;
-	}
-	return NULL;
-}
+/* In the order of enum ipip_verdict. */
+static const struct {
+	const char		*name;
+	enum skb_drop_reason	reason;
+} stats_verdicts[] = {
+	{ "", SKB_DROP_REASON_NOT_SPECIFIED },
+	{ "drop_malformed", SKB_DROP_REASON_IP_INHDR },
+	{ "drop_checksum", SKB_DROP_REASON_IP_CSUM },
+	{ "drop_ttl_zero", SKB_DROP_REASON_IP_INHDR },
+	{ "drop_nested", SKB_DROP_REASON_NOT_SPECIFIED },
+	{ "drop_ecn", SKB_DROP_REASON_NOT_SPECIFIED },
+	{ "drop_ipsec_policy", SKB_DROP_REASON_XFRM_POLICY },
+	{ "drop_options", SKB_DROP_REASON_IP_INHDR },
+	{ "drop_no_route", SKB_DROP_REASON_IP_INNOROUTES },
+	{ "drop_no_memory", SKB_DROP_REASON_NOMEM },
+	{ "drop_refused", SKB_DROP_REASON_IP_NOPROTO },
+	{ "delivered_device", SKB_DROP_REASON_NOT_SPECIFIED },
+	{ "delivered_ingress", SKB_DROP_REASON_NOT_SPECIFIED },
+};
 
-static enum skb_drop_reason stats_reason(enum ipip_verdict verdict)
-{
-	switch (verdict) {
-	case IPIP_MALFORMED:
-	case IPIP_TTL_ZERO:
-	case IPIP_OPTIONS:
-		return SKB_DROP_REASON_IP_INHDR;
-	case IPIP_CHECKSUM:
-		return SKB_DROP_REASON_IP_CSUM;
-	case IPIP_IPSEC:
-		return SKB_DROP_REASON_XFRM_POLICY;
-	case IPIP_NO_ROUTE:
-		return SKB_DROP_REASON_IP_INNOROUTES;
-	case IPIP_NO_MEMORY:
-		return SKB_DROP_REASON_NOMEM;
-	case IPIP_REFUSED:
-		return SKB_DROP_REASON_IP_NOPROTO;
-	case IPIP_NESTED:
-	case IPIP_ECN:
-	case IPIP_DEVICE:
-	case IPIP_INGRESS:
-	case IPIP_OK:
-	case IPIP_VERDICT_MAX:
-		break;
-	}
-	return SKB_DROP_REASON_NOT_SPECIFIED;
-}
+static_assert(ARRAY_SIZE(stats_verdicts) == IPIP_VERDICT_MAX);
 
 static u64 stats_sum(const struct ipip_net *in, enum ipip_verdict verdict)
 {
@@ -88,7 +48,7 @@ static int stats_show(struct seq_file *seq, void *unused)
 
 	seq_printf(seq, "accept %s\n", ipip_policy_state(in));
 	for (verdict = IPIP_OK + 1; verdict < IPIP_VERDICT_MAX; verdict++)
-		seq_printf(seq, "%s %llu\n", stats_name(verdict),
+		seq_printf(seq, "%s %llu\n", stats_verdicts[verdict].name,
 			   stats_sum(in, verdict));
 	return 0;
 }
@@ -136,5 +96,5 @@ void ipip_stats_drop(const struct ipip_net *in, struct sk_buff *skb,
 		     enum ipip_verdict verdict)
 {
 	ipip_stats_count(in, verdict);
-	kfree_skb_reason(skb, stats_reason(verdict));
+	kfree_skb_reason(skb, stats_verdicts[verdict].reason);
 }

@@ -5,65 +5,35 @@
  */
 #include "tunnel.h"
 
+/* In the order of enum tunl_verdict. */
+static const struct {
+	const char		*name;
+	enum skb_drop_reason	reason;
+} stats_verdicts[] = {
+	{ "", SKB_DROP_REASON_NOT_SPECIFIED },
+	{ "tx_drop_not_ipv4", SKB_DROP_REASON_UNHANDLED_PROTO },
+	{ "tx_drop_malformed", SKB_DROP_REASON_IP_INHDR },
+	{ "tx_drop_ttl_zero", SKB_DROP_REASON_IP_INHDR },
+	{ "tx_drop_no_endpoint", SKB_DROP_REASON_IP_OUTNOROUTES },
+	{ "tx_drop_no_route", SKB_DROP_REASON_IP_OUTNOROUTES },
+	{ "tx_drop_loop_self", SKB_DROP_REASON_IP_OUTNOROUTES },
+	{ "tx_drop_loop_nested", SKB_DROP_REASON_IP_OUTNOROUTES },
+	{ "tx_drop_too_big", SKB_DROP_REASON_PKT_TOO_BIG },
+	{ "tx_drop_no_memory", SKB_DROP_REASON_NOMEM },
+	{ "tx_drop_underlay", SKB_DROP_REASON_NOT_SPECIFIED },
+};
+
+static_assert(ARRAY_SIZE(stats_verdicts) == TUNL_VERDICT_MAX);
+
 /**
  * tunl_stats_name() - name of a verdict's counter in ethtool -S
- * @verdict:	any
+ * @verdict:	any but TUNL_OK
  *
- * Return: a constant string, NULL for what is no reason to drop.
+ * Return: a constant string.
  */
 const char *tunl_stats_name(enum tunl_verdict verdict)
 {
-	switch (verdict) {
-	case TUNL_NOT_IPV4:
-		return "tx_drop_not_ipv4";
-	case TUNL_MALFORMED:
-		return "tx_drop_malformed";
-	case TUNL_TTL_ZERO:
-		return "tx_drop_ttl_zero";
-	case TUNL_NO_ENDPOINT:
-		return "tx_drop_no_endpoint";
-	case TUNL_NO_ROUTE:
-		return "tx_drop_no_route";
-	case TUNL_LOOP_SELF:
-		return "tx_drop_loop_self";
-	case TUNL_LOOP_NESTED:
-		return "tx_drop_loop_nested";
-	case TUNL_TOO_BIG:
-		return "tx_drop_too_big";
-	case TUNL_NO_MEMORY:
-		return "tx_drop_no_memory";
-	case TUNL_UNDERLAY:
-		return "tx_drop_underlay";
-	case TUNL_OK:
-	case TUNL_VERDICT_MAX:
-		break;
-	}
-	return NULL;
-}
-
-static enum skb_drop_reason stats_reason(enum tunl_verdict verdict)
-{
-	switch (verdict) {
-	case TUNL_NOT_IPV4:
-		return SKB_DROP_REASON_UNHANDLED_PROTO;
-	case TUNL_MALFORMED:
-	case TUNL_TTL_ZERO:
-		return SKB_DROP_REASON_IP_INHDR;
-	case TUNL_NO_ENDPOINT:
-	case TUNL_NO_ROUTE:
-	case TUNL_LOOP_SELF:
-	case TUNL_LOOP_NESTED:
-		return SKB_DROP_REASON_IP_OUTNOROUTES;
-	case TUNL_TOO_BIG:
-		return SKB_DROP_REASON_PKT_TOO_BIG;
-	case TUNL_NO_MEMORY:
-		return SKB_DROP_REASON_NOMEM;
-	case TUNL_UNDERLAY:
-	case TUNL_OK:
-	case TUNL_VERDICT_MAX:
-		break;
-	}
-	return SKB_DROP_REASON_NOT_SPECIFIED;
+	return stats_verdicts[verdict].name;
 }
 
 /**
@@ -99,30 +69,22 @@ void tunl_stats_count(struct net_device *dev, enum tunl_verdict verdict)
 	this_cpu_inc(tunl->stats->drops[verdict]);
 
 	switch (verdict) {
-	case TUNL_NOT_IPV4:
-	case TUNL_MALFORMED:
-	case TUNL_TTL_ZERO:
-	case TUNL_TOO_BIG:
-		DEV_STATS_INC(dev, tx_errors);
-		break;
 	case TUNL_NO_ENDPOINT:
 	case TUNL_NO_ROUTE:
-		DEV_STATS_INC(dev, tx_errors);
 		DEV_STATS_INC(dev, tx_carrier_errors);
 		break;
 	case TUNL_LOOP_SELF:
 	case TUNL_LOOP_NESTED:
-		DEV_STATS_INC(dev, tx_errors);
 		DEV_STATS_INC(dev, collisions);
 		break;
 	case TUNL_NO_MEMORY:
 	case TUNL_UNDERLAY:
 		DEV_STATS_INC(dev, tx_dropped);
-		break;
-	case TUNL_OK:
-	case TUNL_VERDICT_MAX:
+		return;
+	default:
 		break;
 	}
+	DEV_STATS_INC(dev, tx_errors);
 }
 
 /**
@@ -135,5 +97,5 @@ void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb,
 		     enum tunl_verdict verdict)
 {
 	tunl_stats_count(dev, verdict);
-	kfree_skb_reason(skb, stats_reason(verdict));
+	kfree_skb_reason(skb, stats_verdicts[verdict].reason);
 }

@@ -22,8 +22,7 @@
  * enum tunl_verdict - outcome of one step of the transmit path
  *
  * Each but TUNL_OK is a reason not to send a packet, with a counter of its own
- * (tunl_stats_name()), a device statistic and a drop reason. The switches that
- * give them have no default: a verdict forgotten there does not compile.
+ * and a drop reason; stats.c does not compile without them.
  *
  * @TUNL_OK:		go on
  * @TUNL_NOT_IPV4:	only IPv4 is carried
