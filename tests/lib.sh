@@ -1,0 +1,304 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# For the tests, which are sourced programs of one shape:
+#
+#   #!/bin/bash
+#   # SPDX-License-Identifier: GPL-2.0
+#   # tunl-test: guests=1 suite=fast engine=qemu timeout=60
+#   #
+#   # (the topology, drawn)
+#   . "$(dirname "$0")/lib.sh"
+#   ktap_begin
+#   netns_add A B
+#   veth A eth0 B eth0
+#   check "A reaches B" ns A ping -c 1 -W 2 10.0.0.2
+#   ktap_end
+#
+# Header: guests=1|2, suite=fast|full, engine=qemu|uml, timeout=SECONDS, and for
+# two guests mixed=yes if A on 6.1 with B on 6.12 is worth a run of its own.
+# They are run by tests/guest, inside a guest, never on a real machine: the
+# modules they load are loaded for the whole kernel.
+#
+# A failed check does not end the test.  What a test made, it need not remove:
+# namespaces, links, processes, rules and sysctls go when it ends.
+
+set -u
+
+TUNL_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck disable=SC2034
+TUNL_BUILD=$TUNL_TOP/build/$(uname -r)
+ROLE=${TUNL_ROLE:-}		# a or b, if there are two guests
+SHARE=/run/tunl			# the folder that both guests and the host see
+TEST=$(basename "$0" .sh)
+
+ktap_count=0
+tmp=
+background_pids=()
+sysctl_undo=()
+
+[ -e /run/control/config ] || {
+	echo "Bail out! $TEST: tests run in a guest only; use scripts/check $TEST" >&2
+	exit 2
+}
+
+# ---- results ---------------------------------------------------------------
+
+ktap_begin() {
+	tmp=$(mktemp -d "/tmp/$TEST.XXXXXX")
+	trap cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	klog_mark
+}
+
+# The plan comes last: without it, the test is known not to have got here.
+ktap_end() {
+	echo "1..$ktap_count"
+	exit 0
+}
+
+diag() { sed 's/^/# /'; }
+note() { printf '# %s\n' "$*"; }
+
+result() { # STATUS TEXT
+	ktap_count=$((ktap_count + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $ktap_count - $2"
+	else
+		echo "not ok $ktap_count - $2"
+	fi
+}
+
+# check TEXT COMMAND...: ok if the command succeeds, and what it printed if not.
+# The command runs in this shell: functions and assignments are fine.
+check() {
+	local text=$1 rc=0
+	shift
+	"$@" >"$tmp/check" 2>&1 || rc=$?
+	result "$rc" "$text"
+	[ "$rc" = 0 ] || {
+		note "exit status $rc of: $*"
+		tail -n 60 "$tmp/check" | diag
+	}
+	return "$rc"
+}
+
+# The same for a command that must fail.
+check_not() {
+	local text=$1 rc=0
+	shift
+	"$@" >"$tmp/check" 2>&1 || rc=$?
+	if [ "$rc" != 0 ]; then
+		result 0 "$text"
+		return 0
+	fi
+	result 1 "$text"
+	note "should have failed: $*"
+	tail -n 60 "$tmp/check" | diag
+	return 1
+}
+
+# For a value: what it is, against what it should be.
+check_eq() { # TEXT ACTUAL EXPECTED
+	[ "$2" = "$3" ]
+	set -- "$1" "$2" "$3" $?
+	result "$4" "$1"
+	[ "$4" = 0 ] || printf 'got:      %s\nexpected: %s\n' "$2" "$3" | diag
+	return "$4"
+}
+
+# The rest of the test makes no sense here.
+skip() { # REASON
+	ktap_count=$((ktap_count + 1))
+	echo "ok $ktap_count - # SKIP $*"
+	ktap_end
+}
+
+# Without this step nothing that follows means anything.
+must() {
+	check "setup: $*" "$@" || exit 1
+}
+
+# poll SECONDS COMMAND...: wait for it to succeed, but no longer than that.
+poll() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.1
+	done
+}
+
+# ---- modules ---------------------------------------------------------------
+
+load() { # tunnel|ipip [PARAMETER=VALUE...]
+	local module=$1
+	shift
+	insmod "$TUNL_BUILD/$module/$module.ko" "$@"
+}
+
+loaded() { [ -e "/sys/module/$1" ]; }
+
+unload() { # [tunnel|ipip...], by default whichever is loaded
+	local module rc=0
+	[ $# -gt 0 ] || set -- tunnel ipip
+	for module; do
+		! loaded "$module" || rmmod "$module" || rc=1
+	done
+	return "$rc"
+}
+
+# ---- topology --------------------------------------------------------------
+
+# Run in a namespace; `init` is the guest's first.  Programs, not functions.
+ns() { # NS COMMAND...
+	local ns=$1
+	shift
+	case $ns:$1 in
+	init:*) "$@" ;;
+	*:ip) ip -n "$ns" "${@:2}" ;; # spares mounting a /sys
+	*) ip netns exec "$ns" "$@" ;;
+	esac
+}
+
+netns_add() { # NS...
+	local ns
+	for ns; do
+		ip netns add "$ns" && ip -n "$ns" link set lo up || return
+	done
+}
+
+# A pair of Ethernets, up, one end in each namespace.
+veth() { # NS IF NS IF
+	# Made under passing names: both may be called eth0, and init may have one.
+	ip link add veth.a type veth peer name veth.b &&
+		veth_end veth.a "$1" "$2" && veth_end veth.b "$3" "$4"
+}
+
+veth_end() { # LINK NS IF
+	[ "$2" = init ] || ip link set "$1" netns "$2" || return
+	ns "$2" ip link set "$1" name "$3" && ns "$2" ip link set "$3" up
+}
+
+# A bridge, up, with those ports.
+bridge_add() { # NS BRIDGE IF...
+	local ns=$1 bridge=$2 port
+	shift 2
+	ns "$ns" ip link add "$bridge" type bridge forward_delay 0 || return
+	for port; do
+		ns "$ns" ip link set "$port" master "$bridge" up || return
+	done
+	ns "$ns" ip link set "$bridge" up
+}
+
+# In the first namespace the old value comes back when the test ends.
+sysctl_set() { # NS KEY VALUE
+	[ "$1" != init ] || sysctl_undo+=("$2=$(sysctl -n "$2")")
+	ns "$1" sysctl -qw "$2=$3"
+}
+
+# ---- processes -------------------------------------------------------------
+
+# Start something that goes on until the test ends; its output is in
+# $tmp/NAME.  Its process id is in $last_pid.
+background() { # NAME NS COMMAND...
+	local name=$1 ns=$2
+	shift 2
+	# Not by ns(): the process id has to be the program's, not a subshell's.
+	if [ "$ns" = init ]; then
+		"$@" >"$tmp/$name" 2>&1 &
+	else
+		ip netns exec "$ns" "$@" >"$tmp/$name" 2>&1 &
+	fi
+	last_pid=$!
+	background_pids+=("$last_pid")
+}
+
+# Capture into FILE, from when this returns until capture_stop.
+capture() { # NS IF FILE [FILTER...]
+	local ns=$1 dev=$2 file=$3
+	shift 3
+	background "capture.${file##*/}" "$ns" \
+		tcpdump -U --immediate-mode -s 0 -n -i "$dev" -w "$file" "$@"
+	capture_pid=$last_pid
+	poll 20 grep -q 'listening on' "$tmp/capture.${file##*/}"
+}
+
+capture_stop() { # [PID], by default the last one
+	local pid=${1:-$capture_pid}
+	kill "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+	return 0
+}
+
+# ---- two guests ------------------------------------------------------------
+
+# Returns once both guests have come here.
+barrier() { # NAME
+	local other=a
+	[ -n "$ROLE" ] || return 0
+	[ "$ROLE" = b ] || other=b
+	: >"$SHARE/$TEST.$1.$ROLE"
+	poll "${2:-60}" test -e "$SHARE/$TEST.$1.$other" ||
+		{ note "barrier $1: guest $other did not come"; return 1; }
+}
+
+# Pass a value to the other guest.
+tell() { # NAME VALUE
+	printf '%s\n' "$2" >"$SHARE/.$TEST.$1.$ROLE" &&
+		mv "$SHARE/.$TEST.$1.$ROLE" "$SHARE/$TEST.$1.value"
+}
+
+hear() { # NAME [SECONDS]
+	poll "${2:-60}" test -e "$SHARE/$TEST.$1.value" && cat "$SHARE/$TEST.$1.value"
+}
+
+# ---- the kernel log --------------------------------------------------------
+
+klog_number=0
+klog_mark() {
+	klog_number=$((klog_number + 1))
+	echo "tunl-test: mark $TEST.$$.$klog_number" >/dev/kmsg
+}
+
+klog() { # what was logged since the last mark
+	dmesg | awk -v mark="tunl-test: mark $TEST.$$.$klog_number" \
+		'found; index($0, mark) { found = 1 }'
+}
+
+klog_has() { klog | grep -E -- "$1"; }
+klog_count() { klog | grep -cE -- "$1"; }
+
+# ---- the end ---------------------------------------------------------------
+
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	local pid ns link setting
+	trap '' INT TERM
+	for pid in ${background_pids[@]+"${background_pids[@]}"}; do
+		kill "$pid" 2>/dev/null
+	done
+	# Namespaces outlive their names while a process is inside.
+	for ns in $(ip netns list | cut -d' ' -f1); do
+		ip netns pids "$ns" | xargs -r kill -KILL 2>/dev/null
+		ip netns delete "$ns"
+	done
+	for pid in ${background_pids[@]+"${background_pids[@]}"}; do
+		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	for link in /sys/class/net/*; do
+		link=${link##*/}
+		case $link in
+		lo | bonding_masters) ;;
+		wire0) ip addr flush dev wire0; ip link set wire0 down ;;
+		*) ip link delete "$link" 2>/dev/null ;; # fails for sit0 and the like
+		esac
+	done
+	nft flush ruleset 2>/dev/null
+	for setting in ${sysctl_undo[@]+"${sysctl_undo[@]}"}; do
+		sysctl -qw "$setting" 2>/dev/null
+	done
+	rm -rf "$tmp"
+}
