@@ -32,23 +32,20 @@ die() {
 	exit 2
 }
 
-# Run a command while holding a lock of the cache: clones share it.
-locked() {
-	local lock=$TUNL_CACHE/$1.lock rc=0 fd
-	shift
-
+# Run a command while holding a lock of the cache: clones share it.  In a
+# subshell, and not in a condition: there `set -e` would be off.
+locked() (
 	mkdir -p "$TUNL_CACHE"
-	exec {fd}>"$lock"
-	if ! flock -n "$fd"; then
-		say "waiting for $lock, held by another run"
-		flock "$fd"
+	exec 9>"$TUNL_CACHE/$1.lock"
+	if ! flock -n 9; then
+		say "waiting for $TUNL_CACHE/$1.lock, held by another run"
+		flock 9
 	fi
-	# The fd is closed for the command: what it leaves in the background
-	# must not go on holding the lock.
-	"$@" {fd}>&- || rc=$?
-	exec {fd}>&-
-	return "$rc"
-}
+	shift
+	# Closed for the command: what it leaves in the background must not go
+	# on holding the lock.
+	"$@" 9>&-
+)
 
 # Package lists a day old name files that the archive has since removed.
 apt_update() {

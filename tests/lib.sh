@@ -272,7 +272,6 @@ klog_count() { klog | grep -cE -- "$1"; }
 
 # ---- the end ---------------------------------------------------------------
 
-# shellcheck disable=SC2317 # called by the trap
 cleanup() {
 	local pid ns link setting
 	trap '' INT TERM
