@@ -149,8 +149,15 @@ __be32 tunl_endpoint_gateway(const struct sk_buff *skb)
 	if (!skb_valid_dst(skb) || skb_dst(skb)->ops->family != AF_INET)
 		return 0;
 
+	/*
+	 * A route that could not be cached (a raw socket's, for one) has the
+	 * destination itself in rt_gw4 if there is no gateway.
+	 */
 	rt = skb_rtable(skb);
-	return rt->rt_gw_family == AF_INET ? rt->rt_gw4 : 0;
+	if (!rt->rt_uses_gateway || rt->rt_gw_family != AF_INET)
+		return 0;
+
+	return rt->rt_gw4;
 }
 
 /**
