@@ -7,6 +7,7 @@
 #ifndef _TUNL_H
 #define _TUNL_H
 
+#include <linux/ip.h>
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
@@ -127,6 +128,52 @@ static inline struct tunl_dev *tunl_dev_get_priv(const struct net_device *dev)
 
 	tunl = netdev_priv(dev);
 	return tunl->magic == TUNL_MAGIC ? tunl : NULL;
+}
+
+/**
+ * tunl_dev_may_choose() - may routes of the device's netns choose endpoints
+ * @dev:	a device of ours
+ * @tunl:	its private data
+ *
+ * In gateway mode whoever sets routes sets endpoints. Where a container has
+ * been given a device, he is not the one who owns the underlay.
+ *
+ * Return: true if both netns belong to one user namespace.
+ */
+static inline bool tunl_dev_may_choose(const struct net_device *dev,
+				       const struct tunl_dev *tunl)
+{
+	return dev_net(dev)->user_ns == tunl->underlay->user_ns;
+}
+
+/**
+ * tunl_skb_wrappers() - how often a packet is wrapped
+ * @skb:	packet whose IPv4 header, at @offset from skb->data, is pulled
+ * @offset:	bytes
+ * @max:	count no further
+ *
+ * Counted ahead in the packet, without pulling: nothing in an skb survives the
+ * queues to count it. Later fragments hide the rest, and are counted when they
+ * are put together.
+ *
+ * Return: protocol-4 headers in a row, the first one included.
+ */
+static inline unsigned int tunl_skb_wrappers(const struct sk_buff *skb,
+					     unsigned int offset,
+					     unsigned int max)
+{
+	const struct iphdr *iph;
+	struct iphdr copy;
+	unsigned int n;
+
+	for (n = 0; n < max; n++) {
+		iph = skb_header_pointer(skb, offset, sizeof(copy), &copy);
+		if (!iph || iph->protocol != IPPROTO_IPIP || iph->ihl < 5)
+			break;
+		offset += iph->ihl * 4;
+	}
+
+	return n;
 }
 
 #endif /* _TUNL_H */

@@ -36,15 +36,3 @@ int ipip_err(struct sk_buff *skb, u32 info)
 
 	return 0;
 }
-
-/**
- * ipip_err_ignore() - the error handler of a handler that sends nothing
- * @skb:	the error; stays the caller's
- * @info:	not used
- *
- * Needed, since tunnel4 calls it unseen. Return: -ENOENT.
- */
-int ipip_err_ignore(struct sk_buff *skb, u32 info)
-{
-	return -ENOENT;
-}

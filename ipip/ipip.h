@@ -13,8 +13,8 @@
 #include <net/netns/generic.h>
 
 /*
- * Protocol-4 headers one packet may have. 1500 bytes hold some 70, and each
- * would bring the packet through this module again.
+ * Protocol-4 headers one packet may have, counting the one that brought it here.
+ * 1500 bytes hold some 70, and each would bring the packet back.
  */
 #define IPIP_NESTING_MAX 4
 
@@ -34,7 +34,8 @@
  *			(RFC 6040 §4.2)
  * @IPIP_IPSEC:		an IPsec policy forbids it
  * @IPIP_OPTIONS:	inner IP options malformed, or a source route
- * @IPIP_NO_ROUTE:	routing refused the inner packet (rp_filter, martian)
+ * @IPIP_NO_ROUTE:	routing refused the inner packet (no route, martian)
+ * @IPIP_RP_FILTER:	its source is not reached through this interface
  * @IPIP_NO_MEMORY:	out of memory
  * @IPIP_REFUSED:	sender is nobody's endpoint and net.ipv4.ipip.accept
  *			says no
@@ -52,6 +53,7 @@ enum ipip_verdict {
 	IPIP_IPSEC,
 	IPIP_OPTIONS,
 	IPIP_NO_ROUTE,
+	IPIP_RP_FILTER,
 	IPIP_NO_MEMORY,
 	IPIP_REFUSED,
 	IPIP_DEVICE,
@@ -92,8 +94,8 @@ struct ctl_table_header;
  * @latched:	a tunnel has been configured, "auto" is closed; only a write to
  *		the sysctl opens it again. READ_ONCE/WRITE_ONCE
  * @stranger_seen: the first packet from a stranger has been logged
- * @peers:	devices with a fixed remote, by that remote (RCU, writers RTNL)
- * @gateways:	devices without one, in gateway mode (RCU, writers RTNL)
+ * @peers:	devices that are up, by remote; those in gateway mode under 0
+ *		(RCU, writers RTNL)
  * @stats:	counters, per CPU
  * @refusals:	limits the log lines about refused packets
  * @sysctl:	registration of @table
@@ -105,7 +107,6 @@ struct ipip_net {
 	bool				latched;
 	bool				stranger_seen;
 	struct rhltable			peers;
-	struct hlist_head		gateways;
 	struct ipip_stats __percpu	*stats;
 	struct ratelimit_state		refusals;
 	struct ctl_table_header		*sysctl;
@@ -127,7 +128,6 @@ int ipip_rcv(struct sk_buff *skb);
 
 /* icmp.c */
 int ipip_err(struct sk_buff *skb, u32 info);
-int ipip_err_ignore(struct sk_buff *skb, u32 info);
 
 /* peer.c */
 int ipip_peer_init(void);
@@ -137,8 +137,8 @@ void ipip_peer_net_exit(struct ipip_net *in);
 struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
 				    __be32 local);
 struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
-					    __be32 remote, __be32 local,
-					    const struct iphdr *inner);
+					    struct sk_buff *skb);
+bool ipip_peer_any(const struct ipip_net *in);
 bool ipip_peer_could_send(const struct ipip_net *in, __be32 remote,
 			  __be32 local);
 

@@ -37,7 +37,7 @@ static struct xfrm_tunnel main_peer_handler __read_mostly = {
 /* Last of all: what nobody else took. */
 static struct xfrm_tunnel main_stranger_handler __read_mostly = {
 	.handler = ipip_rcv_stranger,
-	.err_handler = ipip_err_ignore,
+	.err_handler = ipip_err,
 	.priority = INT_MAX,
 };
 

@@ -7,6 +7,7 @@
 #include <linux/netdevice.h>
 #include <linux/rhashtable.h>
 #include <net/ip_fib.h>
+#include <net/l3mdev.h>
 #include <net/nexthop.h>
 
 #include "ipip.h"
@@ -14,8 +15,7 @@
 
 /**
  * struct ipip_peer - one tunnel device that is up
- * @node:	in ipip_net.peers, if @remote
- * @gateway:	in ipip_net.gateways, if not
+ * @node:	in ipip_net.peers
  * @by_dev:	in peer_by_dev (RTNL)
  * @remote:	outer source its packets come from; 0: gateway mode
  * @local:	outer destination they must have; 0: any
@@ -27,10 +27,7 @@
  * Does not change once published: a change is a new one in, the old one out.
  */
 struct ipip_peer {
-	union {
-		struct rhlist_head	node;
-		struct hlist_node	gateway;
-	};
+	struct rhlist_head	node;
 	struct hlist_node	by_dev;
 	__be32			remote;
 	__be32			local;
@@ -48,6 +45,12 @@ static const struct rhashtable_params peer_params = {
 	.automatic_shrinking = true,
 };
 
+static struct rhlist_head *peer_list(const struct ipip_net *in, __be32 remote)
+{
+	return rhltable_lookup((struct rhltable *)&in->peers, &remote,
+			       peer_params);
+}
+
 /**
  * ipip_peer_lookup() - the device whose fixed remote a packet came from
  * @in:		netns of the outer packet
@@ -63,11 +66,9 @@ struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
 				    __be32 local)
 {
 	const struct ipip_peer *peer, *wildcard = NULL;
-	struct rhlist_head *list, *pos;
+	struct rhlist_head *pos;
 
-	list = rhltable_lookup((struct rhltable *)&in->peers, &remote,
-			       peer_params);
-	rhl_for_each_entry_rcu(peer, pos, list, node) {
+	rhl_for_each_entry_rcu(peer, pos, peer_list(in, remote), node) {
 		if (peer->local == local)
 			return peer->dev;
 		if (!peer->local)
@@ -78,8 +79,8 @@ struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
 }
 
 /*
- * Is @addr routed through @dev to the gateway @remote, and nowhere else?
- * Several nexthops must all be that; dead ones do not count.
+ * Is the inner source routed through @dev to the gateway @remote, and nowhere
+ * else? Several nexthops must all be that; dead ones do not count.
  */
 static bool peer_routes_back(const struct net_device *dev, __be32 remote,
 			     const struct iphdr *inner)
@@ -88,6 +89,7 @@ static bool peer_routes_back(const struct net_device *dev, __be32 remote,
 		.daddr = inner->saddr,
 		.saddr = inner->daddr,
 		.flowi4_iif = LOOPBACK_IFINDEX,
+		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
 	};
 	const struct fib_nh_common *nhc;
 	struct fib_result res;
@@ -100,6 +102,9 @@ static bool peer_routes_back(const struct net_device *dev, __be32 remote,
 
 	for (i = 0; i < fib_info_num_path(res.fi); i++) {
 		nhc = fib_info_nhc(res.fi, i);
+		/* A group may have shrunk meanwhile. */
+		if (!nhc)
+			return false;
 		if (nhc->nhc_flags & RTNH_F_DEAD)
 			continue;
 		if (nhc->nhc_dev != dev || nhc->nhc_gw_family != AF_INET ||
@@ -114,26 +119,31 @@ static bool peer_routes_back(const struct net_device *dev, __be32 remote,
 /**
  * ipip_peer_lookup_gateway() - the gateway-mode device that expects a packet
  * @in:		netns of the outer packet
- * @remote:	outer source
- * @local:	outer destination
- * @inner:	inner header, of which source and destination are read
+ * @skb:	outer packet, skb->data behind its header. Its head may be
+ *		reallocated
  *
  * The routing table says whom to believe: the route back to the inner source
- * must lead through that device to the gateway @remote. Caller holds the RCU
- * read lock.
+ * must lead through that device to the outer source as gateway. Caller holds
+ * the RCU read lock.
  *
  * Return: the device, which is up, or NULL.
  */
 struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
-					    __be32 remote, __be32 local,
-					    const struct iphdr *inner)
+					    struct sk_buff *skb)
 {
+	struct rhlist_head *pos, *list = peer_list(in, 0);
+	const struct iphdr *outer, *inner;
 	const struct ipip_peer *peer;
 
-	hlist_for_each_entry_rcu(peer, &in->gateways, gateway) {
-		if (peer->local && peer->local != local)
+	if (!list || !pskb_may_pull(skb, sizeof(*inner)))
+		return NULL;
+
+	outer = ip_hdr(skb);
+	inner = (const struct iphdr *)skb->data;
+	rhl_for_each_entry_rcu(peer, pos, list, node) {
+		if (peer->local && peer->local != outer->daddr)
 			continue;
-		if (peer_routes_back(peer->dev, remote, inner))
+		if (peer_routes_back(peer->dev, outer->saddr, inner))
 			return peer->dev;
 	}
 
@@ -153,49 +163,33 @@ bool ipip_peer_could_send(const struct ipip_net *in, __be32 remote,
 			  __be32 local)
 {
 	const struct ipip_peer *peer;
+	struct rhlist_head *pos;
 	bool found;
 
 	rcu_read_lock();
 	found = ipip_peer_lookup(in, remote, local);
-	if (!found) {
-		hlist_for_each_entry_rcu(peer, &in->gateways, gateway) {
-			if (!peer->local || peer->local == local) {
-				found = true;
-				break;
-			}
-		}
-	}
+	rhl_for_each_entry_rcu(peer, pos, peer_list(in, 0), node)
+		found |= !peer->local || peer->local == local;
 	rcu_read_unlock();
 
 	return found;
 }
 
-static void peer_publish(struct ipip_peer *peer)
+/**
+ * ipip_peer_any() - is there a peer
+ * @in:		netns of the outer packets
+ *
+ * Return: true if a tunnel over this netns is up.
+ */
+bool ipip_peer_any(const struct ipip_net *in)
 {
-	int err;
-
-	if (!peer->remote) {
-		hlist_add_head_rcu(&peer->gateway, &peer->in->gateways);
-		return;
-	}
-
-	/* Fails only without memory: then this endpoint is not believed. */
-	err = rhltable_insert(&peer->in->peers, &peer->node, peer_params);
-	if (err) {
-		pr_err("ipip: %s: endpoint %pI4 not accepted: error %d, set the link down and up to try again\n",
-		       peer->dev->name, &peer->remote, err);
-		hlist_del(&peer->by_dev);
-		kfree(peer);
-	}
+	return atomic_read(&in->peers.ht.nelems);
 }
 
 static void peer_withdraw(struct ipip_peer *peer)
 {
 	hlist_del(&peer->by_dev);
-	if (peer->remote)
-		rhltable_remove(&peer->in->peers, &peer->node, peer_params);
-	else
-		hlist_del_rcu(&peer->gateway);
+	rhltable_remove(&peer->in->peers, &peer->node, peer_params);
 	kfree_rcu(peer, rcu);
 }
 
@@ -209,22 +203,37 @@ static struct ipip_peer *peer_find(const struct net_device *dev)
 	return NULL;
 }
 
-/* Caller holds RTNL, under which a device's configuration does not change. */
-static void peer_add(struct net_device *dev, const struct tunl_dev *tunl,
-		     const struct tunl_parms *parms)
+static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
+		    const struct tunl_parms *parms)
 {
 	struct ipip_peer *peer;
+	int err;
 
 	peer = kzalloc(sizeof(*peer), GFP_KERNEL);
 	if (!peer)
-		return;
+		return -ENOMEM;
 
 	peer->dev = dev;
 	peer->in = ipip_net(tunl->underlay);
 	peer->remote = parms->remote;
 	peer->local = parms->local;
+	err = rhltable_insert(&peer->in->peers, &peer->node, peer_params);
+	if (err) {
+		kfree(peer);
+		return err;
+	}
+
 	hash_add(peer_by_dev, &peer->by_dev, (unsigned long)dev);
-	peer_publish(peer);
+	return 0;
+}
+
+/* Up, and entitled to say whom it believes. */
+static bool peer_wanted(const struct net_device *dev,
+			const struct tunl_dev *tunl,
+			const struct tunl_parms *parms)
+{
+	return dev->flags & IFF_UP &&
+	       (parms->remote || tunl_dev_may_choose(dev, tunl));
 }
 
 /* The new one goes in before the old one goes out: no packet falls between. */
@@ -232,17 +241,24 @@ static void peer_update(struct net_device *dev, const struct tunl_dev *tunl)
 {
 	const struct tunl_parms *parms;
 	struct ipip_peer *old;
+	int err;
 
+	ASSERT_RTNL();
 	parms = &rtnl_dereference(tunl->config)->parms;
 	if (parms->remote || dev->flags & IFF_UP)
 		ipip_policy_latch(ipip_net(tunl->underlay), dev->name);
 
 	old = peer_find(dev);
-	if (dev->flags & IFF_UP) {
+	if (peer_wanted(dev, tunl, parms)) {
 		if (old && old->remote == parms->remote &&
 		    old->local == parms->local)
 			return;
-		peer_add(dev, tunl, parms);
+
+		/* Then its packets are a stranger's. */
+		err = peer_add(dev, tunl, parms);
+		if (err)
+			net_warn_ratelimited("ipip: %s: endpoint not accepted, error %d: set the link down and up to try again\n",
+					     dev->name, err);
 	}
 	if (old)
 		peer_withdraw(old);
@@ -306,7 +322,6 @@ void ipip_peer_exit(void)
  */
 int ipip_peer_net_init(struct ipip_net *in)
 {
-	INIT_HLIST_HEAD(&in->gateways);
 	return rhltable_init(&in->peers, &peer_params);
 }
 

@@ -5,6 +5,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
+#include <linux/net.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysctl.h>
@@ -110,9 +111,13 @@ static int policy_sysctl(compat_ctl_table *table, int write, void *buffer,
 	if (i < 0)
 		return i;
 
-	/* Writing "auto" arms it again, also if it was "auto" already. */
+	/*
+	 * Writing "auto" arms it again, also if it was "auto" already; but with
+	 * a tunnel up it is closed, or a boot script that applies all sysctls
+	 * once more would open it.
+	 */
 	if (value == &in->accept)
-		WRITE_ONCE(in->latched, false);
+		WRITE_ONCE(in->latched, ipip_peer_any(in));
 	WRITE_ONCE(*value, i);
 	return 0;
 }
@@ -204,8 +209,8 @@ void ipip_policy_latch(struct ipip_net *in, const char *device)
 
 	WRITE_ONCE(in->latched, true);
 	if (READ_ONCE(in->accept) == IPIP_ACCEPT_AUTO)
-		pr_info("%s is configured: from now on only endpoints are decapsulated (net.ipv4.ipip.accept=any for everybody)\n",
-			device);
+		net_info_ratelimited(KBUILD_MODNAME ": %s is configured: from now on only endpoints are decapsulated (net.ipv4.ipip.accept=any for everybody)\n",
+				     device);
 }
 
 /**

@@ -23,28 +23,6 @@ static const struct iphdr *rcv_inner(const struct sk_buff *skb)
 }
 
 /*
- * How often a packet was wrapped is written in the packet only. Counted ahead,
- * without pulling; fragments hide the rest and are counted when reassembled.
- */
-static bool rcv_nested_too_deep(const struct sk_buff *skb)
-{
-	struct iphdr copy;
-	const struct iphdr *iph = rcv_inner(skb);
-	unsigned int depth, offset = 0;
-
-	for (depth = 1; depth <= IPIP_NESTING_MAX; depth++) {
-		if (iph->protocol != IPPROTO_IPIP || iph->ihl < 5)
-			return false;
-		offset += iph->ihl * 4;
-		iph = skb_header_pointer(skb, offset, sizeof(copy), &copy);
-		if (!iph)
-			return false;
-	}
-
-	return true;
-}
-
-/*
  * Length and version, which everything after relies on. May reallocate the
  * skb's head.
  */
@@ -72,8 +50,9 @@ static enum ipip_verdict rcv_validate(struct sk_buff *skb)
 	if (unlikely(!inner->ttl))
 		return IPIP_TTL_ZERO;
 
-	if (unlikely(inner->protocol == IPPROTO_IPIP) &&
-	    rcv_nested_too_deep(skb))
+	if (unlikely(inner->protocol == IPPROTO_IPIP &&
+		     tunl_skb_wrappers(skb, 0, IPIP_NESTING_MAX) ==
+		     IPIP_NESTING_MAX))
 		return IPIP_NESTED;
 
 	if (!xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
@@ -149,12 +128,19 @@ static int rcv_ingress_finish(struct net *net, struct sock *sk,
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	enum ipip_verdict verdict;
+	int err;
 
 	verdict = IPIP_NO_ROUTE;
-	if (!skb_valid_dst(skb) &&
-	    ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos,
-				 skb->dev))
-		goto drop;
+	if (!skb_valid_dst(skb)) {
+		err = ip_route_input_noref(skb, iph->daddr, iph->saddr,
+					   iph->tos, skb->dev);
+		if (err == -EXDEV) {
+			__NET_INC_STATS(net, LINUX_MIB_IPRPFILTER);
+			verdict = IPIP_RP_FILTER;
+		}
+		if (err)
+			goto drop;
+	}
 
 	/*
 	 * A rule may have rewritten a wrapper in transit to be ours. It would
@@ -162,7 +148,7 @@ static int rcv_ingress_finish(struct net *net, struct sock *sk,
 	 */
 	verdict = IPIP_NESTED;
 	if (iph->protocol == IPPROTO_IPIP &&
-	    skb_rtable(skb)->rt_type == RTN_LOCAL)
+	    skb_rtable(skb)->rt_flags & RTCF_LOCAL)
 		goto drop;
 
 	verdict = rcv_options(net, skb);
@@ -233,9 +219,8 @@ static void rcv_deliver_ingress(struct ipip_net *in, struct sk_buff *skb,
 static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
 			    struct net_device *dev)
 {
-	bool to_device = dev &&
-			 READ_ONCE(in->deliver) == IPIP_DELIVER_DEVICE;
-	bool xnet = to_device && !net_eq(dev_net(dev), dev_net(skb->dev));
+	bool xnet = dev && !net_eq(dev_net(dev), dev_net(skb->dev));
+	bool to_device;
 	enum ipip_verdict verdict;
 	int iif = skb->skb_iif;
 
@@ -247,6 +232,9 @@ static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
 	if (unlikely(verdict))
 		goto drop;
 
+	/* What belongs to a device elsewhere must not surface here. */
+	to_device = dev && (xnet ||
+			    READ_ONCE(in->deliver) == IPIP_DELIVER_DEVICE);
 	if (to_device)
 		rcv_deliver_device(in, skb, dev);
 	else
@@ -269,15 +257,7 @@ static struct net_device *rcv_find_peer(const struct ipip_net *in,
 	struct net_device *dev;
 
 	dev = ipip_peer_lookup(in, outer->saddr, outer->daddr);
-	if (dev || hlist_empty(&in->gateways))
-		return dev;
-
-	if (!pskb_may_pull(skb, sizeof(struct iphdr)))
-		return NULL;
-
-	outer = ip_hdr(skb);
-	return ipip_peer_lookup_gateway(in, outer->saddr, outer->daddr,
-					rcv_inner(skb));
+	return dev ?: ipip_peer_lookup_gateway(in, skb);
 }
 
 /**

@@ -22,6 +22,7 @@ static const struct {
 	{ "drop_ipsec_policy", SKB_DROP_REASON_XFRM_POLICY },
 	{ "drop_options", SKB_DROP_REASON_IP_INHDR },
 	{ "drop_no_route", SKB_DROP_REASON_IP_INNOROUTES },
+	{ "drop_rp_filter", SKB_DROP_REASON_IP_RPFILTER },
 	{ "drop_no_memory", SKB_DROP_REASON_NOMEM },
 	{ "drop_refused", SKB_DROP_REASON_IP_NOPROTO },
 	{ "delivered_device", SKB_DROP_REASON_NOT_SPECIFIED },

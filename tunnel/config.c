@@ -152,23 +152,6 @@ int tunl_config_fill(struct sk_buff *msg, const struct tunl_parms *parms)
 	return 0;
 }
 
-/**
- * tunl_config_permitted() - may the current task change a tunnel's endpoints
- * @dev:	the tunnel
- *
- * Whoever asks has CAP_NET_ADMIN where the device is; outer packets appear
- * where it was created, so it takes that capability there.
- *
- * Return: true if it may.
- */
-bool tunl_config_permitted(const struct net_device *dev)
-{
-	const struct tunl_dev *tunl = netdev_priv(dev);
-
-	return net_eq(dev_net(dev), tunl->underlay) ||
-	       ns_capable(tunl->underlay->user_ns, CAP_NET_ADMIN);
-}
-
 static void config_free(struct tunl_config *config)
 {
 	dst_cache_destroy(&config->route);
@@ -306,12 +289,12 @@ void tunl_config_adopt_broadcast(struct net_device *dev)
 		return;
 
 	parms.remote = remote;
-	if (tunl_config_permitted(dev) &&
+	if (rtnl_dev_link_net_capable(dev, tunl->underlay) &&
 	    !tunl_config_validate(&parms, NULL) &&
 	    !tunl_config_commit(dev, &parms))
 		return;
 
-	netdev_warn(dev, "%pI4 cannot be the remote (not permitted, or not a unicast address other than the local one), keeping %pI4\n",
-		    &remote, &current_parms->remote);
+	net_warn_ratelimited("%s: %pI4 cannot be the remote (not permitted, or not a unicast address other than the local one), keeping %pI4\n",
+			     dev->name, &remote, &current_parms->remote);
 	config_mirror(dev, current_parms);
 }

@@ -2,7 +2,6 @@
 /*
  * The interface: its shape, its creation and deletion, its counters.
  */
-#include <linux/ethtool.h>
 #include <linux/if_arp.h>
 #include <linux/module.h>
 #include <net/ip_tunnels.h>
@@ -25,6 +24,7 @@ static int link_init(struct net_device *dev)
 	struct tunl_dev *tunl = netdev_priv(dev);
 	int err;
 
+	ASSERT_RTNL();
 	tunl->stats = alloc_percpu(struct tunl_stats);
 	if (!tunl->stats)
 		return -ENOMEM;
@@ -79,7 +79,7 @@ static int link_set_address(struct net_device *dev, void *addr)
 	struct tunl_parms parms = tunl->parms;
 	int err;
 
-	if (!tunl_config_permitted(dev))
+	if (!rtnl_dev_link_net_capable(dev, tunl->underlay))
 		return -EPERM;
 
 	memcpy(&parms.local, sa->sa_data, sizeof(parms.local));
@@ -100,40 +100,6 @@ static const struct net_device_ops link_ops = {
 	.ndo_get_stats64 = dev_get_tstats64,
 };
 
-static int link_counter_count(struct net_device *dev, int set)
-{
-	return set == ETH_SS_STATS ? TUNL_VERDICT_MAX - 1 : -EOPNOTSUPP;
-}
-
-static void link_counter_names(struct net_device *dev, u32 set, u8 *names)
-{
-	enum tunl_verdict verdict;
-
-	if (set != ETH_SS_STATS)
-		return;
-
-	for (verdict = TUNL_OK + 1; verdict < TUNL_VERDICT_MAX; verdict++) {
-		strscpy(names, tunl_stats_name(verdict), ETH_GSTRING_LEN);
-		names += ETH_GSTRING_LEN;
-	}
-}
-
-static void link_counter_values(struct net_device *dev,
-				struct ethtool_stats *unused, u64 *values)
-{
-	enum tunl_verdict verdict;
-
-	for (verdict = TUNL_OK + 1; verdict < TUNL_VERDICT_MAX; verdict++)
-		*values++ = tunl_stats_sum(netdev_priv(dev), verdict);
-}
-
-static const struct ethtool_ops link_ethtool_ops = {
-	.get_sset_count = link_counter_count,
-	.get_strings = link_counter_names,
-	.get_ethtool_stats = link_counter_values,
-	.get_link = ethtool_op_get_link,
-};
-
 static const struct device_type link_type = {
 	.name = TUNL_KIND,
 };
@@ -146,7 +112,7 @@ static void link_setup(struct net_device *dev)
 	tunl->dev = dev;
 
 	dev->netdev_ops = &link_ops;
-	dev->ethtool_ops = &link_ethtool_ops;
+	dev->ethtool_ops = &tunl_stats_ethtool_ops;
 	dev->header_ops = &ip_tunnel_header_ops;
 	SET_NETDEV_DEVTYPE(dev, &link_type);
 

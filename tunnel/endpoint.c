@@ -59,7 +59,7 @@ static int endpoint_inetaddr_event(struct notifier_block *nb,
 	struct in_ifaddr *ifa = ptr;
 	struct net_device *dev = ifa->ifa_dev->dev;
 	struct tunl_dev *tunl;
-	__be32 found;
+	__be32 found, old;
 
 	if (!tunl_device_is_ours(dev))
 		return NOTIFY_DONE;
@@ -72,15 +72,19 @@ static int endpoint_inetaddr_event(struct notifier_block *nb,
 	if (found == tunl->pointopoint)
 		return NOTIFY_DONE;
 
-	if (found && !tunl_config_permitted(dev)) {
-		netdev_warn(dev, "pointopoint address %pI4 is not used as endpoint: CAP_NET_ADMIN is needed where the tunnel was created\n",
-			    &found);
+	if (found && !rtnl_dev_link_net_capable(dev, tunl->underlay)) {
+		net_warn_ratelimited("%s: pointopoint address %pI4 is not used as endpoint: CAP_NET_ADMIN is needed where the tunnel was created\n",
+				     dev->name, &found);
 		found = 0;
 	}
 
+	old = tunl->pointopoint;
 	tunl->pointopoint = found;
-	if (tunl_config_commit(dev, &tunl->parms))
-		netdev_err(dev, "no memory to change the endpoint\n");
+	if (tunl_config_commit(dev, &tunl->parms)) {
+		net_warn_ratelimited("%s: no memory to change the endpoint\n",
+				     dev->name);
+		tunl->pointopoint = old;
+	}
 	return NOTIFY_DONE;
 }
 
@@ -135,6 +139,7 @@ void tunl_endpoint_exit(void)
 
 /**
  * tunl_endpoint_gateway() - the endpoint that a packet's own route names
+ * @dev:	the tunnel
  * @skb:	inner packet, with the route that chose the device
  *
  * One device then serves many peers. Without a gateway there is no endpoint:
@@ -142,11 +147,13 @@ void tunl_endpoint_exit(void)
  *
  * Return: IPv4 gateway of the route, or 0.
  */
-__be32 tunl_endpoint_gateway(const struct sk_buff *skb)
+__be32 tunl_endpoint_gateway(const struct net_device *dev,
+			     const struct sk_buff *skb)
 {
 	const struct rtable *rt;
 
-	if (!skb_valid_dst(skb) || skb_dst(skb)->ops->family != AF_INET)
+	if (!skb_valid_dst(skb) || skb_dst(skb)->ops->family != AF_INET ||
+	    !tunl_dev_may_choose(dev, netdev_priv(dev)))
 		return 0;
 
 	/*

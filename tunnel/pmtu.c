@@ -6,6 +6,7 @@
 #include <linux/netdevice.h>
 #include <net/dst_metadata.h>
 #include <net/icmp.h>
+#include <net/ip_tunnels.h>
 
 #include "compat.h"
 #include "tunnel.h"
@@ -54,9 +55,11 @@ enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb,
 	    (skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu)))
 		return TUNL_OK;
 
-	if (skb_valid_dst(skb))
+	if (skb_valid_dst(skb)) {
 		skb_dst_update_pmtu_no_confirm(skb, mtu);
-	icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
+			      htonl(mtu));
+	}
 	return TUNL_TOO_BIG;
 }
 
@@ -71,16 +74,16 @@ static int pmtu_of_route(const struct dst_entry *dst)
 	return clamp_t(int, mtu - PMTU_OVERHEAD, TUNL_MTU_MIN, PMTU_MTU_MAX);
 }
 
-/* The outer header, and what the device underneath puts in front of it. */
-static unsigned short pmtu_headroom(const struct dst_entry *dst)
+/* What xmit_push() will ask for, so that no head is reallocated for it. */
+static unsigned int pmtu_headroom(const struct dst_entry *dst)
 {
-	return PMTU_OVERHEAD + dst->header_len + dst->dev->hard_header_len +
-	       READ_ONCE(dst->dev->needed_headroom);
+	return ip_tunnel_limit_headroom(LL_RESERVED_SPACE(dst->dev) +
+					dst->header_len + PMTU_OVERHEAD);
 }
 
 /*
- * Two tunnels over each other would follow each other down to the minimum.
- * Looks through tunnels of ours only; others do not follow.
+ * Two tunnels over each other would follow each other, MTUs down and headroom
+ * up. Looks through tunnels of ours only; others do not follow.
  */
 static bool pmtu_in_circle(const struct net_device *dev,
 			   const struct net_device *lower)
@@ -132,9 +135,11 @@ void tunl_pmtu_follow(struct net_device *dev)
 		return;
 
 	tunl->lower = rt->dst.dev->ifindex;
-	WRITE_ONCE(dev->needed_headroom, pmtu_headroom(&rt->dst));
-	if (!tunl->mtu_pinned && !pmtu_in_circle(dev, rt->dst.dev))
-		pmtu_set(dev, pmtu_of_route(&rt->dst));
+	if (!pmtu_in_circle(dev, rt->dst.dev)) {
+		WRITE_ONCE(dev->needed_headroom, pmtu_headroom(&rt->dst));
+		if (!tunl->mtu_pinned)
+			pmtu_set(dev, pmtu_of_route(&rt->dst));
+	}
 	ip_rt_put(rt);
 }
 
@@ -150,6 +155,14 @@ static void pmtu_rebind(struct work_struct *work)
 	dev_put(dev);
 }
 
+static void pmtu_rebind_later(struct tunl_dev *tunl)
+{
+	/* The work drops this reference. */
+	dev_hold(tunl->dev);
+	if (!queue_work(pmtu_workqueue, &tunl->rebind))
+		dev_put(tunl->dev);
+}
+
 /**
  * tunl_pmtu_notice() - the packet path has a new route to the endpoint
  * @dev:	the tunnel
@@ -163,14 +176,10 @@ void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 
-	if (dev->needed_headroom == pmtu_headroom(dst) &&
-	    (READ_ONCE(tunl->mtu_pinned) || dev->mtu == pmtu_of_route(dst)))
-		return;
-
-	/* The work drops this reference. */
-	dev_hold(dev);
-	if (!queue_work(pmtu_workqueue, &tunl->rebind))
-		dev_put(dev);
+	if (READ_ONCE(dev->needed_headroom) != pmtu_headroom(dst) ||
+	    (!READ_ONCE(tunl->mtu_pinned) &&
+	     READ_ONCE(dev->mtu) != pmtu_of_route(dst)))
+		pmtu_rebind_later(tunl);
 }
 
 /**
@@ -191,6 +200,9 @@ int tunl_pmtu_change(struct net_device *dev, int mtu)
 	if (!tunl->mtu_following)
 		WRITE_ONCE(tunl->mtu_pinned, mtu != 0);
 	WRITE_ONCE(dev->mtu, mtu ?: PMTU_MTU_DEFAULT);
+	/* Not now: the core is in the middle of changing the MTU. */
+	if (!mtu && dev->reg_state == NETREG_REGISTERED)
+		pmtu_rebind_later(tunl);
 	return 0;
 }
 
@@ -207,7 +219,7 @@ void tunl_pmtu_setup(struct net_device *dev)
 	dev->max_mtu = PMTU_MTU_MAX;
 	/* 0 means "follow the underlay"; tunl_pmtu_change() checks the rest. */
 	dev->min_mtu = 0;
-	dev->needed_headroom = ETH_HLEN + PMTU_OVERHEAD;
+	dev->needed_headroom = HH_DATA_ALIGN(ETH_HLEN) + PMTU_OVERHEAD;
 }
 
 /**

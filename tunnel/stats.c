@@ -25,37 +25,46 @@ static const struct {
 
 static_assert(ARRAY_SIZE(stats_verdicts) == TUNL_VERDICT_MAX);
 
-/**
- * tunl_stats_name() - name of a verdict's counter in ethtool -S
- * @verdict:	any but TUNL_OK
- *
- * Return: a constant string.
- */
-const char *tunl_stats_name(enum tunl_verdict verdict)
+static int stats_string_count(struct net_device *dev, int set)
 {
-	return stats_verdicts[verdict].name;
+	return set == ETH_SS_STATS ? TUNL_VERDICT_MAX - 1 : -EOPNOTSUPP;
 }
 
-/**
- * tunl_stats_sum() - a counter over all CPUs
- * @tunl:	the tunnel
- * @verdict:	which
- *
- * Return: packets.
- */
-u64 tunl_stats_sum(const struct tunl_dev *tunl, enum tunl_verdict verdict)
+static void stats_strings(struct net_device *dev, u32 set, u8 *names)
 {
+	enum tunl_verdict verdict;
+
+	if (set != ETH_SS_STATS)
+		return;
+
+	for (verdict = TUNL_OK + 1; verdict < TUNL_VERDICT_MAX; verdict++) {
+		strscpy(names, stats_verdicts[verdict].name, ETH_GSTRING_LEN);
+		names += ETH_GSTRING_LEN;
+	}
+}
+
+static void stats_values(struct net_device *dev, struct ethtool_stats *unused,
+			 u64 *values)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
 	const struct tunl_stats *stats;
-	u64 sum = 0;
+	enum tunl_verdict verdict;
 	int cpu;
 
+	memset(values, 0, (TUNL_VERDICT_MAX - 1) * sizeof(*values));
 	for_each_possible_cpu(cpu) {
 		stats = per_cpu_ptr(tunl->stats, cpu);
-		sum += READ_ONCE(stats->drops[verdict]);
+		for (verdict = TUNL_OK + 1; verdict < TUNL_VERDICT_MAX; verdict++)
+			values[verdict - 1] += READ_ONCE(stats->drops[verdict]);
 	}
-
-	return sum;
 }
+
+const struct ethtool_ops tunl_stats_ethtool_ops = {
+	.get_sset_count = stats_string_count,
+	.get_strings = stats_strings,
+	.get_ethtool_stats = stats_values,
+	.get_link = ethtool_op_get_link,
+};
 
 /**
  * tunl_stats_count() - count a packet that was not sent

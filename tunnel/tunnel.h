@@ -5,6 +5,7 @@
 #ifndef _TUNL_TUNNEL_H
 #define _TUNL_TUNNEL_H
 
+#include <linux/ethtool.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <net/ip.h>
@@ -31,7 +32,7 @@
  * @TUNL_NO_ENDPOINT:	no remote, no pointopoint address, no gateway
  * @TUNL_NO_ROUTE:	no route to the endpoint
  * @TUNL_LOOP_SELF:	the route to the endpoint leads into the same device
- * @TUNL_LOOP_NESTED:	more than TUNL_NESTING_MAX tunnels deep
+ * @TUNL_LOOP_NESTED:	wrapped, or on this stack, TUNL_NESTING_MAX times
  * @TUNL_TOO_BIG:	inner DF set and larger than the path takes
  * @TUNL_NO_MEMORY:	no room could be made for the outer header
  * @TUNL_UNDERLAY:	the outer packet was refused further down
@@ -87,7 +88,6 @@ int tunl_config_parse(struct tunl_parms *parms, struct nlattr *tb[],
 		      struct nlattr *data[], struct netlink_ext_ack *extack);
 int tunl_config_validate(const struct tunl_parms *parms,
 			 struct netlink_ext_ack *extack);
-bool tunl_config_permitted(const struct net_device *dev);
 void tunl_config_adopt_broadcast(struct net_device *dev);
 void tunl_config_defaults(struct tunl_parms *parms);
 int tunl_config_fill(struct sk_buff *msg, const struct tunl_parms *parms);
@@ -96,7 +96,8 @@ size_t tunl_config_fill_size(void);
 /* endpoint.c */
 int tunl_endpoint_init(void);
 void tunl_endpoint_exit(void);
-__be32 tunl_endpoint_gateway(const struct sk_buff *skb);
+__be32 tunl_endpoint_gateway(const struct net_device *dev,
+			     const struct sk_buff *skb);
 enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 				      const struct tunl_parms *parms,
 				      __be32 remote, __be32 *local,
@@ -106,8 +107,7 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev);
 
 /* stats.c */
-const char *tunl_stats_name(enum tunl_verdict verdict);
-u64 tunl_stats_sum(const struct tunl_dev *tunl, enum tunl_verdict verdict);
+extern const struct ethtool_ops tunl_stats_ethtool_ops;
 void tunl_stats_count(struct net_device *dev, enum tunl_verdict verdict);
 void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb,
 		     enum tunl_verdict verdict);

@@ -3,6 +3,7 @@
  * The way of a packet out: validate, endpoint, does it fit, push, send.
  */
 #include <linux/icmp.h>
+#include <net/dst_metadata.h>
 #include <net/icmp.h>
 #include <net/inet_ecn.h>
 #include <net/ip_tunnels.h>
@@ -45,10 +46,14 @@ static enum tunl_verdict xmit_validate(struct sk_buff *skb)
 		return TUNL_TTL_ZERO;
 
 	/*
-	 * Tunnels through tunnels in a circle: every turn adds a header and
-	 * some stack. The core's own limit is meant for shallower devices.
+	 * Tunnels through tunnels in a circle: every turn adds some stack (the
+	 * core's own limit is meant for shallower devices), or, where a qdisc
+	 * takes the packet off the stack, at least a header.
 	 */
-	if (unlikely(dev_recursion_level() > TUNL_NESTING_MAX))
+	if (unlikely(dev_recursion_level() > TUNL_NESTING_MAX ||
+		     (inner->protocol == IPPROTO_IPIP &&
+		      tunl_skb_wrappers(skb, 0, TUNL_NESTING_MAX) ==
+		      TUNL_NESTING_MAX)))
 		return TUNL_LOOP_NESTED;
 
 	return TUNL_OK;
@@ -63,7 +68,7 @@ static enum tunl_verdict xmit_endpoint(const struct sk_buff *skb,
 
 	outer->remote = config->parms.remote;
 	if (!outer->remote) {
-		outer->remote = tunl_endpoint_gateway(skb);
+		outer->remote = tunl_endpoint_gateway(dev, skb);
 		if (!outer->remote)
 			return TUNL_NO_ENDPOINT;
 		return tunl_endpoint_route(dev, &config->parms, outer->remote,
@@ -157,7 +162,7 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 				     dev->name, &outer->remote, dev->name);
 		break;
 	case TUNL_LOOP_NESTED:
-		net_warn_ratelimited("%s: packet has been through more than %d tunnels, are they routed in a circle?\n",
+		net_warn_ratelimited("%s: packet has been through %d tunnels, are they routed in a circle?\n",
 				     dev->name, TUNL_NESTING_MAX);
 		/* Deep in the stack is no place to send another packet. */
 		return;
@@ -168,7 +173,8 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 		return;
 	}
 
-	icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+	if (skb_valid_dst(skb))
+		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
 }
 
 /**
