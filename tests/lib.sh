@@ -232,6 +232,33 @@ capture_stop() { # [PID], by default the last one
 	return 0
 }
 
+# ---- crafted packets -------------------------------------------------------
+
+# What became of packets that tests/craft sends from a namespace to the first
+# one: which counters of /proc/net/ipip rose, as in "delivered_device+2".  Many
+# tests call this often: the only processes are craft's.
+fate() { # NS ARGUMENT-OF-CRAFT...
+	local i never rose=() before=() now=() last=()
+
+	mapfile -t -s 1 before </proc/net/ipip # the first line is the policy
+	ns "$1" "$TUNL_TOP/tests/craft" "${@:2}" || return
+	exec {never}<> <(:) # reading from it is a sleep without a process
+	# done when something has changed, and changes no longer
+	for ((i = 0; i < 40; i++)); do
+		mapfile -t -s 1 now </proc/net/ipip
+		[ "${now[*]}" = "${before[*]}" ] || [ "${now[*]}" != "${last[*]}" ] ||
+			break
+		last=("${now[@]}")
+		read -rt 0.05 -u "$never"
+	done
+	exec {never}>&-
+	for i in "${!now[@]}"; do
+		[ "${now[i]}" = "${before[i]}" ] ||
+			rose+=("${now[i]% *}+$((${now[i]#* } - ${before[i]#* }))")
+	done
+	echo "${rose[*]:-nothing}"
+}
+
 # ---- two guests ------------------------------------------------------------
 
 # Returns once both guests have come here.

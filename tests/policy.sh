@@ -1,0 +1,298 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# tunl-test: guests=1 suite=fast engine=qemu timeout=240
+#
+# Whom ipip.ko believes: net.ipv4.ipip.accept.
+#
+#   P (peer)                      H (the first namespace)
+#   eth0 192.0.2.2 -----+
+#                       +-------- lan 192.0.2.1, 10.0.0.1
+#   S (stranger)        |         tunl, now and then, with endpoint P
+#   eth0 192.0.2.3 -----+
+#
+# P and S send UDP to 10.0.0.1 in wrappers to 192.0.2.1.
+. "$(dirname "$0")/lib.sh"
+
+accept=/proc/sys/net/ipv4/ipip/accept
+
+topology() {
+	netns_add P S && veth P eth0 init to_p && veth S eth0 init to_s &&
+		bridge_add init lan to_p to_s &&
+		ip addr add 192.0.2.1/24 dev lan && ip addr add 10.0.0.1/32 dev lan &&
+		ns P ip addr add 192.0.2.2/24 dev eth0 &&
+		ns S ip addr add 192.0.2.3/24 dev eth0 &&
+		poll 20 ns P ping -c 1 -W 1 192.0.2.1 &&
+		poll 20 ns S ping -c 1 -W 1 192.0.2.1
+}
+
+peer() { # [INNER-SOURCE [ARGUMENT-OF-CRAFT...]]
+	fate P 192.0.2.2 192.0.2.1 "${1:-10.9.0.2}" 10.0.0.1 "${@:2}"
+}
+
+stranger() {
+	fate S 192.0.2.3 192.0.2.1 "${1:-10.9.0.3}" 10.0.0.1 "${@:2}"
+}
+
+state() { sed -n 's/^accept //p' /proc/net/ipip; }
+count() { awk -v name="$1" '$1 == name { print $2 }' /proc/net/ipip; }
+
+set_accept() { echo "$1" >"$accept"; }
+
+endpoint_p() {
+	ip addr add 10.8.0.1 peer 192.0.2.2 dev tunl
+}
+
+# ---- auto ------------------------------------------------------------------
+
+auto_open() {
+	klog_mark
+	must load ipip
+	check_eq "auto begins open" "$(state)" "auto (open)"
+	check_eq "and lets a stranger in, where he came in" "$(stranger)" delivered_ingress+1
+	check_eq "once more" "$(peer)" delivered_ingress+1
+	check_eq "with one line in the log" "$(klog_count decapsulating)" 1
+	check "which names him and the switch" \
+		klog_has 'decapsulating for 192\.0\.2\.3.*net\.ipv4\.ipip\.accept=peers'
+	must load tunnel
+	check_eq "a tunl that is not configured does not close it" "$(state)" "auto (open)"
+}
+
+auto_latch() {
+	must endpoint_p
+	check_eq "a pointopoint address closes auto" "$(state)" "auto (peers)"
+	check "with a line in the log" klog_has 'tunl is configured.*net\.ipv4\.ipip\.accept=any'
+	check_eq "then a stranger is refused" "$(stranger)" drop_refused+1
+	check_eq "and the endpoint of a tunl that is down is one" "$(peer)" drop_refused+1
+	must ip link set tunl up
+	check_eq "when it is up its endpoint is believed" "$(peer)" delivered_device+1
+	check_eq "and nobody else" "$(stranger)" drop_refused+1
+	check_not "a value that is none is refused" set_accept nobody
+	check_eq "and does not open it again" "$(state)" "auto (peers)"
+}
+
+# ioctls take an address away and put the changed one back.
+auto_replace() {
+	local i before refused
+
+	before=$(count delivered_ingress) refused=$(count drop_refused)
+	background flood S "$TUNL_TOP/tests/craft" 192.0.2.3 192.0.2.1 10.9.0.3 10.0.0.1 seconds=60
+	poll 20 test "$(count drop_refused)" -gt "$refused"
+	for i in 1 2 3 4 5; do
+		ifconfig tunl pointopoint "192.0.2.1$i"
+		ifconfig tunl pointopoint 192.0.2.2
+	done
+	ip addr flush dev tunl
+	endpoint_p
+	kill "$last_pid"
+	wait "$last_pid" 2>/dev/null
+	check "the stranger kept sending while the endpoint was replaced ten times" \
+		test "$(count drop_refused)" -gt $((refused + 100))
+	check_eq "not one came through" "$(count delivered_ingress)" "$before"
+	check_eq "the endpoint is believed again" "$(peer)" delivered_device+1
+}
+
+auto_stays() {
+	must ip link del tunl
+	check_eq "auto stays closed after the tunnel is deleted" "$(stranger)" drop_refused+1
+	must unload tunnel
+	check_eq "and after tunnel.ko is gone" "$(stranger)" drop_refused+1
+	check_eq "which makes the endpoint a stranger" "$(peer)" drop_refused+1
+	must set_accept auto
+	check_eq "writing auto opens it again" "$(stranger) $(state)" "delivered_ingress+1 auto (open)"
+}
+
+auto_other_ways() {
+	must load tunnel
+	must ip link set tunl up
+	check_eq "bringing a tunl up closes auto" "$(state)" "auto (peers)"
+	must unload tunnel
+	must set_accept auto
+	must load tunnel
+	check_eq "armed again" "$(state)" "auto (open)"
+	must ip link set tunl broadcast 192.0.2.2
+	check_eq "an explicit remote closes auto" "$(state)" "auto (peers)"
+	must unload ipip
+	must load ipip
+	check_eq "a tunl configured before ipip.ko came closes auto" "$(state)" "auto (peers)"
+	must unload
+}
+
+# ---- peers and any, the parameters, other namespaces -----------------------
+
+peers_and_any() {
+	must load ipip
+	must set_accept peers
+	check_eq "peers: a stranger is refused, with no tunl there" "$(stranger) $(state)" \
+		"drop_refused+1 peers"
+	must load tunnel
+	must endpoint_p
+	must ip link set tunl up
+	check_eq "peers: the endpoint is believed" "$(peer)" delivered_device+1
+	must set_accept any
+	check_eq "any: a stranger is let in beside a configured tunl" "$(stranger) $(state)" \
+		"delivered_ingress+1 any"
+	check_eq "any: the endpoint's packets still arrive on tunl" "$(peer)" delivered_device+1
+	must unload
+}
+
+settings() { # NS
+	ns "$1" sysctl -n net.ipv4.ipip.accept net.ipv4.ipip.deliver | paste -sd ' '
+}
+
+parameters() {
+	local value
+
+	must load ipip
+	must netns_add later
+	check_eq "a namespace that was there begins with peers" "$(settings P)" "peers device"
+	check_eq "and so does a later one" "$(settings later)" "peers device"
+	for value in nobody '' 'any peers' ANY; do
+		check_not "accept='$value' is refused" set_accept "$value"
+		check_not "deliver='$value' is refused" \
+			sysctl -qw "net.ipv4.ipip.deliver=$value"
+	done
+	check_eq "after that all is as it was" "$(settings init)" "auto device"
+	must unload
+	ip netns delete later
+
+	klog_mark
+	check_not "ipip.ko does not load with accept=nobody" load ipip accept=nobody
+	check "and says why" klog_has 'ipip: accept=nobody'
+	check_not "nor with deliver=nowhere" load ipip deliver=nowhere
+	must load ipip accept=any deliver=ingress
+	must netns_add later
+	check_eq "parameters hold in the first namespace" "$(settings init)" "any ingress"
+	check_eq "in one that was there" "$(settings P)" "any ingress"
+	check_eq "in a later one" "$(settings later)" "any ingress"
+	must unload
+	must load ipip accept=auto
+	check_eq "accept=auto holds for all, too" "$(settings P)" "auto device"
+	must unload
+}
+
+# Somebody who is root in a namespace of his own and nobody outside.
+as_nobody() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+
+container_root() {
+	must load ipip
+	# shellcheck disable=SC2016
+	check_eq "root of a container opens his own namespace" \
+		"$(as_nobody unshare -Urn sh -c "echo any >$accept; cat $accept" 2>&1)" any
+	check_eq "not ours" "$(cat "$accept")" auto
+	check_not "and may not write to ours" \
+		as_nobody unshare -Ur sh -c "echo any >$accept"
+	check_eq "which did not change" "$(cat "$accept")" auto
+	must unload
+}
+
+# ---- refusals --------------------------------------------------------------
+
+heard() { # what H sent to S
+	tcpdump -ntr "$tmp/answers.pcap" 2>/dev/null
+}
+
+answered() { heard | grep unreachable; }
+
+# The check for silence would see an answer.
+loud() {
+	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
+	ns S "$TUNL_TOP/tests/craft" 192.0.2.3 192.0.2.1 10.9.0.3 10.0.0.1
+	check "$1 tells the stranger" poll 10 answered
+	capture_stop "$capture_pid"
+}
+
+silent() {
+	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
+	klog_mark
+	check_eq "$1: 50 refusals are counted" "$(stranger 10.9.0.3 count=50)" drop_refused+50
+	check_eq "$1: logged once" "$(klog_count 'refused a packet of')" 1
+	check "$1: with the switch" \
+		klog_has 'refused a packet of 192\.0\.2\.3.*net\.ipv4\.ipip\.accept=any'
+	capture_stop "$capture_pid"
+	check_eq "$1: and answered with silence" "$(heard)" ""
+}
+
+refusals() {
+	loud "a kernel without ipip"
+	must load ipip accept=peers
+	silent "protocol 4 alone"
+	must unload
+	must modprobe tunnel4
+	loud "a kernel with tunnel4 alone"
+	must load ipip accept=peers
+	silent "protocol 4 shared"
+	must load tunnel
+	must endpoint_p
+	must ip link set tunl up
+	check_eq "protocol 4 shared: the endpoint is believed" "$(peer)" delivered_device+1
+	must set_accept any
+	check_eq "protocol 4 shared: any lets a stranger in" "$(stranger)" delivered_ingress+1
+	must unload
+	must rmmod tunnel4
+}
+
+# ---- gateway mode ----------------------------------------------------------
+
+# The route back to the inner source has to lead to the outer one.
+gateway_mode() {
+	must load ipip accept=peers
+	must load tunnel
+	must ip link set tunl up
+	must ip route add 10.1.0.0/16 via 192.0.2.2 dev tunl onlink
+	must ip route add 10.2.0.0/16 via 192.0.2.3 dev tunl onlink
+	check_eq "gateway: what is routed to a peer may come from it" "$(peer 10.1.0.5)" delivered_device+1
+	check_eq "gateway: for each its own" "$(stranger 10.2.0.5)" delivered_device+1
+	check_eq "gateway: a source routed to another peer is refused" "$(peer 10.2.0.5)" drop_refused+1
+	check_eq "gateway: the other way round, too" "$(stranger 10.1.0.5)" drop_refused+1
+	check_eq "gateway: so is a source without a route" "$(peer 10.77.0.5)" drop_refused+1
+	check_eq "gateway: one of our own" "$(peer 10.0.0.1)" drop_refused+1
+	check_eq "gateway: one on the wire itself" "$(peer 192.0.2.3)" drop_refused+1
+
+	must ip route add blackhole 10.3.0.0/16
+	check_eq "gateway: a blackhole leads nowhere" "$(peer 10.3.0.5)" drop_refused+1
+	must ip route del blackhole 10.3.0.0/16
+	must ip route add 10.4.0.0/16 via 192.0.2.2 dev lan
+	check_eq "gateway: nor does the right gateway on another device" "$(peer 10.4.0.5)" drop_refused+1
+	must ip route add 10.5.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
+		nexthop via 192.0.2.3 dev tunl onlink
+	check_eq "gateway: two peers in one route are neither's" \
+		"$(peer 10.5.0.5) $(stranger 10.5.0.5)" "drop_refused+1 drop_refused+1"
+	must ip route add 10.6.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
+		nexthop via 192.0.2.2 dev lan
+	check_eq "gateway: nor is one with a way past the tunnel" "$(peer 10.6.0.5)" drop_refused+1
+
+	must ip link add other type dummy
+	must ip link set other up
+	must ip route add 10.7.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
+		nexthop via 192.0.2.3 dev other onlink
+	check_eq "gateway: a second nexthop spoils it" "$(peer 10.7.0.5)" drop_refused+1
+	must ip link set other down
+	check_eq "gateway: but not when it is dead" "$(peer 10.7.0.5)" delivered_device+1
+	must ip nexthop add id 7 via 192.0.2.2 dev tunl onlink
+	must ip route add 10.8.0.0/16 nhid 7
+	check_eq "gateway: a nexthop object does as well" "$(peer 10.8.0.5)" delivered_device+1
+
+	must ip route add default via 192.0.2.2 dev tunl onlink
+	check_eq "gateway: the default route trusts a peer with every source left" \
+		"$(peer 10.77.0.5)" delivered_device+1
+	check_eq "gateway: with no other's" "$(peer 10.2.0.5)" drop_refused+1
+	must ip link set tunl down
+	check_eq "gateway: down, it believes nobody" "$(peer 10.1.0.5)" drop_refused+1
+	must unload
+}
+
+ktap_begin
+must topology
+auto_open
+auto_latch
+auto_replace
+auto_stays
+auto_other_ways
+peers_and_any
+parameters
+container_root
+refusals
+gateway_mode
+ktap_end
