@@ -257,7 +257,7 @@ poll 10 fresh
 klog_mark
 check "two tunnels in a circle: dropped and counted" both tx_drop_loop_nested
 check "a line says so, but not for every packet" \
-	few '(one|two): packet has been through more than [0-9]+ tunnels'
+	few '(one|two): packet has been through .* tunnels'
 sizes="$(mtu a one) $(mtu a two)"
 wire send a/two src=10.9.0.1 dst=10.9.0.2 times=10
 check_eq "they do not shrink each other's MTU for ever" \

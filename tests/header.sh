@@ -99,10 +99,10 @@ out=$(wire carry a/tunl b/vb src=10.9.0.1 dst=10.9.0.2 size=8 \
 check "protocol 4 inside is carried like any other" \
 	got tos=0x04 inner=same inner.proto=4
 
-before=$(tx_counter a tunl tx_drop_ttl_zero)
+was=$(tx_counter a tunl tx_drop_ttl_zero)
 enter ttl=0 wait=0.5
 check_eq "inner TTL 0 is not encapsulated" "$out" lost
-check_eq "and counted" "$(tx_counter a tunl tx_drop_ttl_zero)" $((before + 1))
+check_eq "and counted" "$(tx_counter a tunl tx_drop_ttl_zero)" $((was + 1))
 enter ttl=1
 check "inner TTL 1 is" got ttl=64 inner.ttl=1 inner=same
 
@@ -123,10 +123,10 @@ check "route gone again: source as before" got src=10.0.1.1
 leave ttl=9 tos=0x20 outer.tos=0x00
 check "inner packet comes out unchanged" got inner=same ttl=9 tos=0x20
 
-before=$(rx_counter b drop_ttl_zero)
+was=$(rx_counter b drop_ttl_zero)
 leave ttl=0 wait=0.5
 check_eq "inner TTL 0 is discarded" "$out" lost
-check_eq "and counted" "$(rx_counter b drop_ttl_zero)" $((before + 1))
+check_eq "and counted" "$(rx_counter b drop_ttl_zero)" $((was + 1))
 
 # RFC 6040, figure 4: by inner and outer, what comes out. - is dropped.
 ecn=(Not-ECT 'ECT(1)' 'ECT(0)' CE)
@@ -140,7 +140,7 @@ for triple in $(tr -s '\n' ' ' <<<"$table" | xargs -n 3 | tr ' ' ,); do
 	IFS=, read -r inner outer _ <<<"$triple"
 	packets+=(-- "tos=$((0x48 + inner))" "outer.tos=$((0x10 + outer))")
 done
-before=$(rx_counter b drop_ecn)
+was=$(rx_counter b drop_ecn)
 leave wait=1 "${packets[@]}"
 mapfile -t outs <<<"$out"
 for triple in $(tr -s '\n' ' ' <<<"$table" | xargs -n 3 | tr ' ' ,); do
@@ -155,7 +155,7 @@ for triple in $(tr -s '\n' ' ' <<<"$table" | xargs -n 3 | tr ' ' ,); do
 			got "tos=$(printf '0x%02x' $((0x48 + expected)))" sum=right
 	fi
 done
-check_eq "the dropped one is counted" "$(rx_counter b drop_ecn)" $((before + 1))
+check_eq "the dropped one is counted" "$(rx_counter b drop_ecn)" $((was + 1))
 
 # --- module parameters: the header of 1994
 
