@@ -68,6 +68,10 @@ struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
 	const struct ipip_peer *peer, *wildcard = NULL;
 	struct rhlist_head *pos;
 
+	/* A broadcast may come from 0.0.0.0, which is gateway mode's place. */
+	if (!remote)
+		return NULL;
+
 	rhl_for_each_entry_rcu(peer, pos, peer_list(in, remote), node) {
 		if (peer->local == local)
 			return peer->dev;

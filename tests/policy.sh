@@ -248,6 +248,8 @@ gateway_mode() {
 	check_eq "gateway: the other way round, too" "$(stranger 10.1.0.5)" drop_refused+1
 	check_eq "gateway: so is a source without a route" "$(peer 10.77.0.5)" drop_refused+1
 	check_eq "gateway: one of our own" "$(peer 10.0.0.1)" drop_refused+1
+	check_eq "gateway: nobody is not a peer" \
+		"$(fate S 0.0.0.0 255.255.255.255 10.1.0.5 10.0.0.1 link=eth0)" drop_refused+1
 	check_eq "gateway: one on the wire itself" "$(peer 192.0.2.3)" drop_refused+1
 
 	must ip route add blackhole 10.3.0.0/16
