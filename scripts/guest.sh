@@ -17,16 +17,16 @@ guest_tmp() {
 # guest_config ENGINE WIRE MODULES SHARE COMMAND...: what the guest is to do.
 # shellcheck disable=SC2034 # read by name, in the loop
 guest_config() {
-	local engine=$1 wire=$2 modules=$3 share_dir=$4 root_dir=/ var
+	local engine=$1 wire=$2 modules=$3 host_share=$4 host_root=/ var
 	local clone=$TUNL_TOP directory=$TUNL_TOP guest=${TUNL_GUEST:-guest}
 	shift 4
 
-	case $modules$share_dir$clone in
+	case $modules$host_share$clone in
 	*[\'\"]*) die "no quotes in the paths of clone, cache and share, please" ;;
 	esac
 	{
 		# for busybox as well: none of bash's ways to quote
-		for var in engine wire modules share_dir root_dir clone directory guest; do
+		for var in engine wire modules host_share host_root clone directory guest; do
 			printf "%s='%s'\n" "$var" "${!var}"
 		done
 	} >"$tmp/control/config"
