@@ -1,0 +1,124 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+#
+# Configure a tunnel by netlink, as iproute2 would if it knew kind tunl, and
+# say what the kernel answers.  Needs nothing but Python's own library.
+#
+#   netlink.py add NAME [ATTRIBUTE=VALUE...]      create
+#   netlink.py change NAME [ATTRIBUTE=VALUE...]   change
+#   netlink.py show NAME                          its attributes, on one line
+#   netlink.py echo NAME                          send them back unchanged
+#
+# ATTRIBUTE: local remote ttl tos pmtudisc, or the number of an IFLA_IPTUN_*,
+# whose value then is hex.  A refusal is printed as `ERRNO: text of the kernel`,
+# and the exit status is 1.
+
+import errno
+import socket
+import struct
+import sys
+
+RTM_NEWLINK, RTM_GETLINK = 16, 18
+NLMSG_ERROR = 2
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x200, 0x400
+NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
+NLMSGERR_ATTR_MSG = 1
+IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND, IFLA_INFO_DATA = 3, 18, 1, 2
+SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
+
+NAMES = {"local": 2, "remote": 3, "ttl": 4, "tos": 5, "pmtudisc": 10}
+ADDRESSES = (2, 3)
+
+
+def attribute(kind, data):
+    length = 4 + len(data)
+    return struct.pack("=HH", length, kind) + data + bytes(-length % 4)
+
+
+def attributes(data):
+    found = {}
+    while len(data) >= 4:
+        length, kind = struct.unpack("=HH", data[:4])
+        found[kind & 0x3fff] = data[4:length]
+        data = data[(length + 3) & ~3:]
+    return found
+
+
+def parse(arg):
+    name, value = arg.split("=", 1)
+    if name not in NAMES:
+        return attribute(int(name), bytes.fromhex(value))
+    if NAMES[name] in ADDRESSES:
+        return attribute(NAMES[name], socket.inet_aton(value))
+    return attribute(NAMES[name], bytes([int(value, 0)]))
+
+
+def call(kind, flags, name, data=None):
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+    sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
+    body += attribute(IFLA_IFNAME, name.encode() + b"\0")
+    if data is not None:
+        body += attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"tunl") +
+                          attribute(IFLA_INFO_DATA, data))
+    sock.send(struct.pack("=IHHII", 16 + len(body), kind,
+                          NLM_F_REQUEST | flags, 1, 0) + body)
+    return sock.recv(65536)
+
+
+def answer(reply):
+    """What the kernel says to a request that is only acknowledged."""
+    _, kind, flags, _, _ = struct.unpack("=IHHII", reply[:16])
+    assert kind == NLMSG_ERROR
+    error, = struct.unpack("=i", reply[16:20])
+    if not error:
+        return 0
+    text = b""
+    if flags & NLM_F_ACK_TLVS and flags & NLM_F_CAPPED:
+        text = attributes(reply[36:]).get(NLMSGERR_ATTR_MSG, b"")
+    elif flags & NLM_F_ACK_TLVS:
+        # the whole request is quoted in front
+        length, = struct.unpack("=I", reply[20:24])
+        tlvs = reply[20 + ((length + 3) & ~3):]
+        text = attributes(tlvs).get(NLMSGERR_ATTR_MSG, b"")
+    print("%s: %s" % (errno.errorcode[-error], text.rstrip(b"\0").decode()))
+    return 1
+
+
+def data_of(name):
+    reply = call(RTM_GETLINK, 0, name)
+    if struct.unpack("=H", reply[4:6])[0] == NLMSG_ERROR:
+        sys.exit(answer(reply))
+    info = attributes(attributes(reply[32:])[IFLA_LINKINFO])
+    return info[IFLA_INFO_DATA]
+
+
+def show(name):
+    words = []
+    for kind, value in attributes(data_of(name)).items():
+        names = [n for n, k in NAMES.items() if k == kind] or [str(kind)]
+        if kind in ADDRESSES:
+            text = socket.inet_ntoa(value)
+        elif names[0] in NAMES:
+            text = str(value[0])
+        else:
+            text = value.hex()
+        words.append(names[0] + "=" + text)
+    print(" ".join(words))
+    return 0
+
+
+def main(command, name, *args):
+    data = b"".join(parse(arg) for arg in args)
+    if command == "add":
+        return answer(call(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                           name, data))
+    if command == "change":
+        return answer(call(RTM_NEWLINK, NLM_F_ACK, name, data))
+    if command == "echo":
+        return answer(call(RTM_NEWLINK, NLM_F_ACK, name, data_of(name)))
+    return show(name)
+
+
+sys.exit(main(*sys.argv[1:]))
