@@ -226,7 +226,15 @@ capture() { # NS IF FILE [FILTER...]
 }
 
 capture_stop() { # [PID], by default the last one
-	local pid=${1:-$capture_pid}
+	local pid=${1:-$capture_pid} file size='' last=none
+	# What tcpdump has not read yet would be lost with it.
+	file=$(tr '\0' '\n' <"/proc/$pid/cmdline" | sed -n '/^-w$/{n;p}')
+	for _ in {1..20}; do
+		size=$(stat -c %s "$file")
+		[ "$size" != "$last" ] || break
+		last=$size
+		sleep 0.2
+	done
 	kill "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
 	return 0
@@ -323,8 +331,9 @@ cleanup() {
 		esac
 	done
 	nft flush ruleset 2>/dev/null
-	for setting in ${sysctl_undo[@]+"${sysctl_undo[@]}"}; do
-		sysctl -qw "$setting" 2>/dev/null
+	# backwards: what was set twice has its first value last
+	for ((setting = ${#sysctl_undo[@]} - 1; setting >= 0; setting--)); do
+		sysctl -qw "${sysctl_undo[setting]}" 2>/dev/null
 	done
 	rm -rf "$tmp"
 }
