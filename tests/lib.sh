@@ -228,8 +228,10 @@ capture() { # NS IF FILE [FILTER...]
 capture_stop() { # [PID], by default the last one
 	local pid=${1:-$capture_pid} file size='' last=none
 	# What tcpdump has not read yet would be lost with it.
-	file=$(tr '\0' '\n' <"/proc/$pid/cmdline" | sed -n '/^-w$/{n;p}')
+	# One that stopped by itself, for a -c, has nothing to lose.
+	file=$({ tr '\0' '\n' <"/proc/$pid/cmdline" | sed -n '/^-w$/{n;p}'; } 2>/dev/null)
 	for _ in {1..20}; do
+		[ -n "$file" ] || break
 		size=$(stat -c %s "$file")
 		[ "$size" != "$last" ] || break
 		last=$size
