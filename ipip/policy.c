@@ -209,7 +209,7 @@ void ipip_policy_latch(struct ipip_net *in, const char *device)
 
 	WRITE_ONCE(in->latched, true);
 	if (READ_ONCE(in->accept) == IPIP_ACCEPT_AUTO)
-		net_info_ratelimited(KBUILD_MODNAME ": %s is configured: from now on only endpoints are decapsulated (net.ipv4.ipip.accept=any for everybody)\n",
+		net_info_ratelimited("%s is configured: from now on only endpoints are decapsulated (net.ipv4.ipip.accept=any for everybody)\n",
 				     device);
 }
 
