@@ -9,6 +9,8 @@
 #   netlink.py show NAME                          its attributes, on one line
 #   netlink.py echo NAME                          send them back unchanged
 #
+# Several of them, with -- between, are done in turn.
+#
 # ATTRIBUTE: local remote ttl tos pmtudisc, or the number of an IFLA_IPTUN_*,
 # whose value then is hex.  A refusal is printed as `ERRNO: text of the kernel`,
 # and the exit status is 1.
@@ -73,6 +75,7 @@ def answer(reply):
     assert kind == NLMSG_ERROR
     error, = struct.unpack("=i", reply[16:20])
     if not error:
+        print("done")
         return 0
     text = b""
     if flags & NLM_F_ACK_TLVS and flags & NLM_F_CAPPED:
@@ -121,4 +124,12 @@ def main(command, name, *args):
     return show(name)
 
 
-sys.exit(main(*sys.argv[1:]))
+failed = 0
+line = []
+for word in sys.argv[1:] + ["--"]:
+    if word != "--":
+        line.append(word)
+        continue
+    failed |= main(*line)
+    line = []
+sys.exit(failed)
