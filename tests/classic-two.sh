@@ -52,7 +52,7 @@ if [ "$ROLE" = b ]; then
 else
 	must capture R wire0 "$tmp/wire.pcap" ip
 	must barrier c
-	capture_stop "$capture_pid"
+	capture_stop_after 8 "$tmp/wire.pcap"
 	check "R saw packets of A and B only, with those of C and the ghost inside" \
 		grep -E "IP 111.112.100.86 > 111.112.101.37: IP 111.112.100.50 > $GHOST: ICMP" \
 		<(tcpdump -ntr "$tmp/wire.pcap" 2>/dev/null)

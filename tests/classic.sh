@@ -89,7 +89,7 @@ on_the_wire() { # LABEL A B
 	before_b="$(packets "$3" tunl RX) $(packets "$3" tunl TX)"
 	must capture R to_a "$tmp/wire.pcap" ip
 	check "$1: C reaches the ghost while R looks" c_reaches_ghost C
-	capture_stop "$capture_pid"
+	capture_stop_after 4 "$tmp/wire.pcap"
 	check_eq "$1: requests go from B to A, C to the ghost inside" \
 		"$(captured "$outer" "IP 111.112.100.50 > $GHOST: ICMP echo request")" 2
 	check_eq "$1: answers go from A to B, the ghost to C inside" \

@@ -91,7 +91,7 @@ by_device() {
 	before=$(rx)
 	must capture init tunl "$tmp/tunl.pcap" icmp
 	check "device: A reaches C, with strict rp_filter on H's tunl" a_reaches 10.3.0.3
-	capture_stop "$capture_pid"
+	capture_stop_after 6 "$tmp/tunl.pcap"
 	check_eq "device: a tap on tunl sees requests and answers" \
 		"$(tcpdump -ntr "$tmp/tunl.pcap" 2>/dev/null |
 			sed -n 's/,.*//; s/^IP //p' | sort | uniq -c | awk '{ $1 = $1 } 1' | paste -sd ';')" \
@@ -112,7 +112,7 @@ by_ingress() {
 	tunl_pid=$capture_pid
 	must capture init eth0 "$tmp/eth0.pcap" -Q in
 	check "ingress: A reaches C" a_reaches 10.3.0.3
-	capture_stop "$capture_pid"
+	capture_stop_after 6 "$tmp/eth0.pcap"
 	capture_stop "$tunl_pid"
 	check_eq "ingress: tunl received nothing" "$(rx)" "$before"
 	check_eq "ingress: a tap on tunl sees answers only" \

@@ -242,6 +242,17 @@ capture_stop() { # [PID], by default the last one
 	return 0
 }
 
+# Stop the last capture once it has COUNT packets: on a busy machine tcpdump may
+# be late.  Whether there are as many is for the test to check.
+capture_stop_after() { # COUNT FILE
+	local count=$1 file=$2
+	captured_enough() {
+		[ "$(tcpdump -nr "$file" 2>/dev/null | wc -l)" -ge "$count" ]
+	}
+	poll 10 captured_enough || note "${file##*/} has less than $count packets"
+	capture_stop "$capture_pid"
+}
+
 # ---- crafted packets -------------------------------------------------------
 
 # What became of packets that tests/craft sends from a namespace to the first

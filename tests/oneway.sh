@@ -49,7 +49,7 @@ pipe_a() {
 	must barrier pipe-up
 	must capture init wire0 "$tmp/wire.pcap" ip
 	check "A reaches what is behind B" ping -c 3 -i 0.2 -W 3 10.2.0.2
-	capture_stop "$capture_pid"
+	capture_stop_after 6 "$tmp/wire.pcap"
 	check_eq "A's requests were wrapped" \
 		"$(tcpdump -ntr "$tmp/wire.pcap" 2>/dev/null | grep -c '^IP 192.0.2.1 > 192.0.2.2: IP 10.1.0.1 > 10.2.0.2: ICMP echo request')" 3
 	check_eq "B's answers came back plainly" \
