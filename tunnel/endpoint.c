@@ -53,6 +53,18 @@ static void endpoint_set_noprefixroute(struct in_ifaddr *ifa, bool up)
 	WRITE_ONCE(ifa->ifa_flags, flags);
 }
 
+/*
+ * An address that expires is deleted by a worker, with every capability: what
+ * is left then has not been asked for by anybody who may.
+ */
+static bool endpoint_permitted(const struct net_device *dev,
+			       const struct tunl_dev *tunl)
+{
+	if (current->flags & PF_KTHREAD)
+		return net_eq(dev_net(dev), tunl->underlay);
+	return rtnl_dev_link_net_capable(dev, tunl->underlay);
+}
+
 static int endpoint_inetaddr_event(struct notifier_block *nb,
 				   unsigned long event, void *ptr)
 {
@@ -72,7 +84,7 @@ static int endpoint_inetaddr_event(struct notifier_block *nb,
 	if (found == tunl->pointopoint)
 		return NOTIFY_DONE;
 
-	if (found && !rtnl_dev_link_net_capable(dev, tunl->underlay)) {
+	if (found && !endpoint_permitted(dev, tunl)) {
 		net_warn_ratelimited("%s: pointopoint address %pI4 is not used as endpoint: CAP_NET_ADMIN is needed where the tunnel was created\n",
 				     dev->name, &found);
 		found = 0;
