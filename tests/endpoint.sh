@@ -231,13 +231,13 @@ few() { # REGEX: at least one line, but not a flood
 
 route del 192.0.2.1
 route add 192.0.2.1 dev tunl
-flood=$SECONDS
 klog_mark
 check "endpoint through the tunnel itself: dropped and counted" \
 	counted tunl tx_drop_loop_self 100 \
 	wire send a/tunl src=10.9.0.1 dst=10.9.0.2 times=100
 check "a line names device and endpoint, but not for every packet" \
 	few 'tunl: endpoint 192\.0\.2\.1 is routed through tunl itself'
+flood=$SECONDS
 
 tunl_add a one 10.9.1.1 192.0.2.11
 tunl_add a two 10.9.2.1 192.0.2.12
