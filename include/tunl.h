@@ -58,6 +58,9 @@ struct tunl_parms {
  * @route:	per-CPU cache of the route to @parms.remote. It lives and dies
  *		with the configuration, so that a route looked up for an old
  *		endpoint is never used for a new one
+ * @dev:	the device. Not a reference: it lives as long as this can be found
+ * @node:	among the configurations of devices that are up, by @parms.remote
+ *		(RCU, writers RTNL)
  * @rcu:	for freeing after the last reader
  *
  * Published in struct tunl_dev; readers hold the RCU read lock.
@@ -65,7 +68,25 @@ struct tunl_parms {
 struct tunl_config {
 	struct tunl_parms	parms;
 	struct dst_cache	route;
+	struct net_device	*dev;
+	struct hlist_node	node;
 	struct rcu_head		rcu;
+};
+
+/**
+ * struct tunl_fault - an ICMP error that is yet to be told to a sender
+ * @lock:	of all but the unlocked look at @pending
+ * @pending:	there is one
+ * @code:	code of a destination unreachable
+ * @remote:	outer destination it is about
+ * @since:	when it came, in jiffies
+ */
+struct tunl_fault {
+	spinlock_t	lock;
+	bool		pending;
+	u8		code;
+	__be32		remote;
+	unsigned long	since;
 };
 
 struct tunl_stats;
@@ -89,6 +110,7 @@ struct tunl_stats;
  * @rebind:	looks at the underlay again, under RTNL, when the packet path has
  *		seen it change. Holds a reference to the device while pending
  * @siblings:	in the list of devices with the same underlay (RTNL)
+ * @fault:	last ICMP error that could not be relayed at once
  *
  * ipip.ko reads @magic, @config (its @parms.local and @parms.remote) and
  * @underlay.
@@ -107,6 +129,7 @@ struct tunl_dev {
 	__be32				pointopoint;
 	struct work_struct		rebind;
 	struct list_head		siblings;
+	struct tunl_fault		fault;
 };
 
 /**

@@ -126,9 +126,6 @@ int ipip_rcv_peer(struct sk_buff *skb);
 int ipip_rcv_stranger(struct sk_buff *skb);
 int ipip_rcv(struct sk_buff *skb);
 
-/* icmp.c */
-int ipip_err(struct sk_buff *skb, u32 info);
-
 /* peer.c */
 int ipip_peer_init(void);
 void ipip_peer_exit(void);
@@ -139,8 +136,6 @@ struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
 struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
 					    struct sk_buff *skb);
 bool ipip_peer_any(const struct ipip_net *in);
-bool ipip_peer_could_send(const struct ipip_net *in, __be32 remote,
-			  __be32 local);
 
 /* policy.c */
 int ipip_policy_net_init(struct net *net);

@@ -27,23 +27,31 @@ extern int xfrm4_tunnel_register(struct xfrm_tunnel *handler,
 extern int xfrm4_tunnel_deregister(struct xfrm_tunnel *handler,
 				   unsigned short family) __weak;
 
+/*
+ * Errors about outer packets concern who sends them, and tunnel.ko hears them
+ * by itself. tunnel4 calls this without looking whether it is there.
+ */
+static int main_err(struct sk_buff *skb, u32 info)
+{
+	return -ENOENT;
+}
+
 /* The place of the kernel's own ipip, which cannot be loaded beside this. */
 static struct xfrm_tunnel main_peer_handler __read_mostly = {
 	.handler = ipip_rcv_peer,
-	.err_handler = ipip_err,
+	.err_handler = main_err,
 	.priority = 1,
 };
 
 /* Last of all: what nobody else took. */
 static struct xfrm_tunnel main_stranger_handler __read_mostly = {
 	.handler = ipip_rcv_stranger,
-	.err_handler = ipip_err,
+	.err_handler = main_err,
 	.priority = INT_MAX,
 };
 
 static const struct net_protocol main_protocol = {
 	.handler = ipip_rcv,
-	.err_handler = ipip_err,
 	.no_policy = 1,
 };
 

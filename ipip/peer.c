@@ -155,31 +155,6 @@ struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
 }
 
 /**
- * ipip_peer_could_send() - could one of our devices have sent a packet
- * @in:		netns of the outer packet
- * @remote:	its outer destination
- * @local:	its outer source
- *
- * Takes the RCU read lock. Return: true if a device that is up has this
- * remote, or none at all and so can have any gateway.
- */
-bool ipip_peer_could_send(const struct ipip_net *in, __be32 remote,
-			  __be32 local)
-{
-	const struct ipip_peer *peer;
-	struct rhlist_head *pos;
-	bool found;
-
-	rcu_read_lock();
-	found = ipip_peer_lookup(in, remote, local);
-	rhl_for_each_entry_rcu(peer, pos, peer_list(in, 0), node)
-		found |= !peer->local || peer->local == local;
-	rcu_read_unlock();
-
-	return found;
-}
-
-/**
  * ipip_peer_any() - is there a peer
  * @in:		netns of the outer packets
  *

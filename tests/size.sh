@@ -22,12 +22,7 @@ echo_nodf() {
 	ns "$1" ping -n -M dont -c "${3:-1}" -i 0.05 -W 10 -s $(($2 - 28)) 10.9.0.2
 }
 
-# Echo replies that NS has received, ever.
-replies() {
-	# shellcheck disable=SC2016
-	ns "$1" awk '/^Icmp:/ && !n { for (i = 2; i <= NF; i++) if ($i == "InEchoReps") n = i; next }
-		/^Icmp:/ { print $n }' /proc/net/snmp
-}
+replies() { snmp "$1" Icmp InEchoReps; } # that NS has received, ever
 
 # All of them answered, also those that ping gave up on (it does not wait long
 # for the others once one has come).
@@ -46,11 +41,6 @@ told() { # MTU NS BYTES
 	grep -Eq "(message too long, mtu=|Frag needed and DF set \(mtu = )$1\b" "$tmp/echo"
 }
 
-forget() { # NS...
-	local ns
-	for ns; do ip -n "$ns" route flush cache; done
-}
-
 mtu_is() { [ "$(mtu a "$1")" = "$2" ]; }
 
 # One packet for whoever watches the packets; whether it arrives is no matter.
@@ -64,23 +54,11 @@ follows() { # MTU
 
 load ipip
 load tunnel
-netns_add h a r b
-veth h eth0 a eth0
-veth a eth1 r eth0
-veth r eth1 b eth0
-ip -n h addr add 10.1.0.2/24 dev eth0
-ip -n a addr add 10.1.0.1/24 dev eth0
-ip -n a addr add 10.0.1.1/24 dev eth1
-ip -n r addr add 10.0.1.254/24 dev eth0
-ip -n r addr add 10.0.2.254/24 dev eth1
-ip -n b addr add 10.0.2.1/24 dev eth0
-ip -n h route add default via 10.1.0.1
-ip -n b route add 10.0.1.0/24 via 10.0.2.254
-sysctl_set a net.ipv4.ip_forward 1
-sysctl_set r net.ipv4.ip_forward 1
+path_of_four
 
 # The order of 1994: the endpoint, then the route to it.
 ip -n a link set eth1 mtu 9000
+ip -n a route del 10.0.2.0/24
 tunl_add a tunl 10.9.0.1 10.0.2.1
 ip -n a route add 10.9.0.2 dev tunl
 check_eq "endpoint not routed yet: MTU 1480" "$(mtu a tunl)" 1480

@@ -21,8 +21,14 @@
 # them, every=SECONDS that far apart; ethertype=0x86dd and bytes=HEX send
 # anything at all; wait=SECONDS for what is expected not to arrive.
 #
+# With error.type, what is sent is an ICMP error about that packet: error.src
+# error.dst error.type error.code error.mtu error.len (RFC 4884) error.quote (how
+# many bytes of it are quoted) error.more (what follows,
+# in hex) error.sum.
+#
 # The answer is one line of FIELD=VALUE; inner.FIELD for what is inside a
-# packet of protocol 4; inner=same or inner=changed; ids=N: how many different
+# packet of protocol 4; icmp=TYPE/CODE, icmp.info=MTU and quote.FIELD of what an
+# ICMP error quotes; inner=same or inner=changed; ids=N: how many different
 # identifications the packets had; arrived=N: how many there were.
 
 import ctypes
@@ -74,6 +80,25 @@ def checksum(data):
     return total ^ 0xffff
 
 
+def icmp_checksum(data):
+    return checksum(data + bytes(len(data) % 2))
+
+
+def error(fields, packet):
+    """An ICMP error that quotes the packet, and its own IPv4 header."""
+    quote = packet[:int(fields.get("quote", "548"))]
+    more = bytes.fromhex(fields.get("more", ""))
+
+    def data(total):
+        return struct.pack("!BBHBBH", int(fields["type"]),
+                           int(fields.get("code", "0")), total, 0,
+                           int(fields.get("len", "0")),
+                           int(fields.get("mtu", "0"))) + quote + more
+    icmp = data(int(fields.get("sum", str(icmp_checksum(data(0))))))
+    return header({"src": fields["src"], "dst": fields["dst"]},
+                  len(icmp), 1) + icmp
+
+
 def header(fields, payload_len, proto):
     opt = bytes.fromhex(fields.get("opt", ""))
 
@@ -111,12 +136,17 @@ def describe(packet, prefix=""):
     found = {prefix + name: value for name, value in found.items()}
     if proto == 4 and not prefix:
         found.update(describe(packet[ihl * 4:], "inner."))
+    if proto == 1 and not prefix and len(packet) >= ihl * 4 + 8:
+        found["icmp"] = "%d/%d" % tuple(packet[ihl * 4:ihl * 4 + 2])
+        found["icmp.info"] = struct.unpack_from("!H", packet, ihl * 4 + 6)[0]
+        found["icmp.sum"] = "wrong" if icmp_checksum(packet[ihl * 4:]) else "right"
+        found.update(describe(packet[ihl * 4 + 8:], "quote."))
     return found
 
 
 class Packet:
     def __init__(self, fields):
-        self.token = os.urandom(8)
+        token = os.urandom(8)
         inner = {k: v for k, v in fields.items() if "." not in k}
         outer = {k[6:]: v for k, v in fields.items() if k.startswith("outer.")}
         self.wait = float(fields.get("wait", "5"))
@@ -125,17 +155,23 @@ class Packet:
         self.ethertype = int(fields.get("ethertype", "0x0800"), 0)
         if "bytes" in fields:
             self.inner = self.data = bytes.fromhex(fields["bytes"])
+            self.token = self.inner[12:]
             return
-        payload = (self.token + bytes(range(256)) * 256)
+        payload = (token + bytes(range(256)) * 256)
         payload = payload[:int(fields.get("size", "32"))]
         # protocol 253 is for experiments: nobody answers it
         self.inner = header(inner, len(payload), 253) + payload
+        self.token = payload[:8] or self.inner[12:]
         self.data = self.inner
+        errors = {k[6:]: v for k, v in fields.items() if k.startswith("error.")}
         if outer:
             self.data = header(outer, len(self.inner), 4) + self.inner
             self.dst = outer["dst"]
         else:
             self.dst = inner["dst"]
+        if errors:
+            self.data = error(errors, self.data)
+            self.dst = errors["dst"]
 
     def send(self, source):
         if "/" in source:
@@ -161,8 +197,8 @@ def carry_one(source, sock, fields):
         if not select.select([sock], [], [], max(0, end - time.monotonic()))[0]:
             break
         data = sock.recv(65536)
-        # addresses and payload, the token in it, are never changed on the way
-        if packet.inner[12:] in data:
+        # NAT changes addresses, and an ICMP error quotes no more than it can
+        if packet.token in data:
             last = data
             arrived.append(struct.unpack("!H", data[4:6])[0])
     if not arrived:

@@ -152,6 +152,41 @@ int tunl_config_fill(struct sk_buff *msg, const struct tunl_parms *parms)
 	return 0;
 }
 
+/* As in <linux/hashtable.h>, but for use in several files. */
+struct hlist_head tunl_config_table[1 << TUNL_CONFIG_BITS];
+
+static void config_show(struct tunl_config *config)
+{
+	hlist_add_head_rcu(&config->node, &tunl_config_table[
+		hash_32((__force u32)config->parms.remote, TUNL_CONFIG_BITS)]);
+}
+
+/**
+ * tunl_config_show() - let the configuration be found by its remote
+ * @dev:	the tunnel, coming up
+ *
+ * It stays so when it is replaced. Caller holds RTNL.
+ */
+void tunl_config_show(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	config_show(rtnl_dereference(tunl->config));
+}
+
+/**
+ * tunl_config_hide() - undo tunl_config_show()
+ * @dev:	the tunnel, going down. A grace period passes before it can go
+ *
+ * Caller holds RTNL.
+ */
+void tunl_config_hide(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	hlist_del_init_rcu(&rtnl_dereference(tunl->config)->node);
+}
+
 static void config_free(struct tunl_config *config)
 {
 	dst_cache_destroy(&config->route);
@@ -163,7 +198,8 @@ static void config_free_rcu(struct rcu_head *rcu)
 	config_free(container_of(rcu, struct tunl_config, rcu));
 }
 
-static struct tunl_config *config_alloc(const struct tunl_parms *parms)
+static struct tunl_config *config_alloc(struct net_device *dev,
+					const struct tunl_parms *parms)
 {
 	struct tunl_config *config;
 
@@ -172,6 +208,7 @@ static struct tunl_config *config_alloc(const struct tunl_parms *parms)
 		return NULL;
 
 	config->parms = *parms;
+	config->dev = dev;
 	if (dst_cache_init(&config->route, GFP_KERNEL)) {
 		kfree(config);
 		return NULL;
@@ -218,11 +255,15 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms)
 
 	old = rtnl_dereference(tunl->config);
 	if (!config_same(&old->parms, &resolved)) {
-		new = config_alloc(&resolved);
+		new = config_alloc(dev, &resolved);
 		if (!new)
 			return -ENOMEM;
 
 		rcu_assign_pointer(tunl->config, new);
+		if (!hlist_unhashed(&old->node)) {
+			config_show(new);
+			hlist_del_init_rcu(&old->node);
+		}
 		call_rcu(&old->rcu, config_free_rcu);
 	}
 	tunl->parms = *parms;
@@ -247,7 +288,7 @@ int tunl_config_init(struct net_device *dev)
 	struct tunl_config *config;
 
 	ASSERT_RTNL();
-	config = config_alloc(&tunl->parms);
+	config = config_alloc(dev, &tunl->parms);
 	if (!config)
 		return -ENOMEM;
 

@@ -29,6 +29,10 @@ static int link_init(struct net_device *dev)
 	if (!tunl->stats)
 		return -ENOMEM;
 
+	err = tunl_icmp_listen(tunl->underlay);
+	if (err)
+		goto free_stats;
+
 	err = tunl_config_init(dev);
 	if (err)
 		goto free_stats;
@@ -65,6 +69,13 @@ static void link_destroy(struct net_device *dev)
 static int link_open(struct net_device *dev)
 {
 	tunl_pmtu_follow(dev);
+	tunl_config_show(dev);
+	return 0;
+}
+
+static int link_stop(struct net_device *dev)
+{
+	tunl_config_hide(dev);
 	return 0;
 }
 
@@ -94,6 +105,7 @@ static const struct net_device_ops link_ops = {
 	.ndo_init = link_init,
 	.ndo_uninit = link_uninit,
 	.ndo_open = link_open,
+	.ndo_stop = link_stop,
 	.ndo_start_xmit = tunl_xmit,
 	.ndo_change_mtu = tunl_pmtu_change,
 	.ndo_set_mac_address = link_set_address,
@@ -110,6 +122,7 @@ static void link_setup(struct net_device *dev)
 
 	tunl->magic = TUNL_MAGIC;
 	tunl->dev = dev;
+	spin_lock_init(&tunl->fault.lock);
 
 	dev->netdev_ops = &link_ops;
 	dev->ethtool_ops = &tunl_stats_ethtool_ops;

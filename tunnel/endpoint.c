@@ -111,9 +111,19 @@ static int endpoint_netdev_event(struct notifier_block *nb,
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
 
-	if (event == NETDEV_CHANGEADDR && tunl_device_is_ours(dev) &&
-	    dev->reg_state == NETREG_REGISTERED)
-		tunl_config_adopt_broadcast(dev);
+	switch (event) {
+	case NETDEV_CHANGEADDR:
+		if (tunl_device_is_ours(dev) &&
+		    dev->reg_state == NETREG_REGISTERED)
+			tunl_config_adopt_broadcast(dev);
+		break;
+	case NETDEV_UP:
+	case NETDEV_DOWN:
+	case NETDEV_CHANGE:
+	case NETDEV_CHANGEMTU:
+		tunl_pmtu_lower_event(dev);
+		break;
+	}
 	return NOTIFY_DONE;
 }
 

@@ -17,7 +17,12 @@ static int __net_init main_net_init(struct net *net)
 	struct tunl_net *tn = net_generic(net, tunl_net_id);
 
 	INIT_LIST_HEAD(&tn->devices);
-	return 0;
+	return tunl_stats_net_init(net);
+}
+
+static void __net_exit main_net_pre_exit(struct net *net)
+{
+	tunl_icmp_deafen(net);
 }
 
 static void __net_exit main_net_exit_batch_rtnl(struct list_head *nets,
@@ -29,8 +34,15 @@ static void __net_exit main_net_exit_batch_rtnl(struct list_head *nets,
 		tunl_device_delete_all(net, kill);
 }
 
+static void __net_exit main_net_exit(struct net *net)
+{
+	tunl_stats_net_exit(net);
+}
+
 static struct pernet_operations main_net_ops = {
 	.init = main_net_init,
+	.pre_exit = main_net_pre_exit,
+	.exit = main_net_exit,
 	.exit_batch_rtnl = main_net_exit_batch_rtnl,
 	.id = &tunl_net_id,
 	.size = sizeof(struct tunl_net),

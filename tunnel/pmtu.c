@@ -7,6 +7,7 @@
 #include <net/dst_metadata.h>
 #include <net/icmp.h>
 #include <net/ip_tunnels.h>
+#include <net/netns/generic.h>
 
 #include "compat.h"
 #include "tunnel.h"
@@ -114,6 +115,19 @@ static void pmtu_set(struct net_device *dev, int mtu)
 	tunl->mtu_following = false;
 }
 
+/*
+ * No carrier below, none here. Dormant rather than netif_carrier_off(): both
+ * show as NO-CARRIER, but without a carrier the core would drop packets before
+ * we could tell their senders.
+ */
+static void pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
+{
+	if (netif_running(lower) && netif_carrier_ok(lower))
+		netif_dormant_off(tunl->dev);
+	else
+		netif_dormant_on(tunl->dev);
+}
+
 /**
  * tunl_pmtu_follow() - fit MTU and headroom to the route to the endpoint
  * @dev:	the tunnel
@@ -134,7 +148,8 @@ void tunl_pmtu_follow(struct net_device *dev)
 	    tunl_endpoint_route(dev, parms, parms->remote, &local, &rt))
 		return;
 
-	tunl->lower = rt->dst.dev->ifindex;
+	WRITE_ONCE(tunl->lower, rt->dst.dev->ifindex);
+	pmtu_carrier(tunl, rt->dst.dev);
 	if (!pmtu_in_circle(dev, rt->dst.dev)) {
 		WRITE_ONCE(dev->needed_headroom, pmtu_headroom(&rt->dst));
 		if (!tunl->mtu_pinned)
@@ -176,10 +191,36 @@ void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 
-	if (READ_ONCE(dev->needed_headroom) != pmtu_headroom(dst) ||
+	if (READ_ONCE(tunl->lower) != dst->dev->ifindex ||
+	    READ_ONCE(dev->needed_headroom) != pmtu_headroom(dst) ||
 	    (!READ_ONCE(tunl->mtu_pinned) &&
 	     READ_ONCE(dev->mtu) != pmtu_of_route(dst)))
 		pmtu_rebind_later(tunl);
+}
+
+/**
+ * tunl_pmtu_lower_event() - a device went up or down, or changed its MTU
+ * @lower:	the device, which may be the one endpoints are reached through
+ *
+ * Caller holds RTNL. Tunnels are nobody's lower device here, so that making
+ * many of them does not take a look at all of them each time; what is tunnelled
+ * in a tunnel follows with the next packet.
+ */
+void tunl_pmtu_lower_event(struct net_device *lower)
+{
+	struct tunl_net *tn = net_generic(dev_net(lower), tunl_net_id);
+	struct tunl_dev *tunl;
+
+	ASSERT_RTNL();
+	if (tunl_device_is_ours(lower))
+		return;
+
+	list_for_each_entry(tunl, &tn->devices, siblings)
+		if (tunl->lower == lower->ifindex &&
+		    tunl->dev->reg_state == NETREG_REGISTERED) {
+			pmtu_carrier(tunl, lower);
+			pmtu_rebind_later(tunl);
+		}
 }
 
 /**

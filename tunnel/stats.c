@@ -3,6 +3,11 @@
  * What happened to packets that were not sent: a counter, a statistic of the
  * device and a drop reason for each verdict.
  */
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <linux/seq_file_net.h>
+#include <net/netns/generic.h>
+
 #include "tunnel.h"
 
 /* In the order of enum tunl_verdict. */
@@ -17,6 +22,7 @@ static const struct {
 	{ "tx_drop_no_endpoint", SKB_DROP_REASON_IP_OUTNOROUTES },
 	{ "tx_drop_no_route", SKB_DROP_REASON_IP_OUTNOROUTES },
 	{ "tx_drop_loop_self", SKB_DROP_REASON_IP_OUTNOROUTES },
+	{ "tx_drop_loop_source", SKB_DROP_REASON_IP_OUTNOROUTES },
 	{ "tx_drop_loop_nested", SKB_DROP_REASON_IP_OUTNOROUTES },
 	{ "tx_drop_too_big", SKB_DROP_REASON_PKT_TOO_BIG },
 	{ "tx_drop_no_memory", SKB_DROP_REASON_NOMEM },
@@ -24,6 +30,52 @@ static const struct {
 };
 
 static_assert(ARRAY_SIZE(stats_verdicts) == TUNL_VERDICT_MAX);
+
+/* In the order of enum tunl_icmp. */
+static const char * const stats_icmp[] = {
+	NULL,
+	"icmp_relayed",
+	"icmp_deferred",
+	"icmp_ignored",
+	"icmp_not_ours",
+	"icmp_not_routed",
+	"icmp_malformed",
+};
+
+static_assert(ARRAY_SIZE(stats_icmp) == TUNL_ICMP_MAX);
+
+static int stats_show(struct seq_file *seq, void *unused)
+{
+	struct tunl_net *tn = net_generic(seq_file_single_net(seq),
+					  tunl_net_id);
+	enum tunl_icmp i;
+
+	for (i = TUNL_ICMP_FOREIGN + 1; i < TUNL_ICMP_MAX; i++)
+		seq_printf(seq, "%s %lu\n", stats_icmp[i],
+			   atomic_long_read(&tn->icmp_count[i]));
+	return 0;
+}
+
+/**
+ * tunl_stats_net_init() - make /proc/net/tunl, for what has no device
+ * @net:	the netns
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int tunl_stats_net_init(struct net *net)
+{
+	return proc_create_net_single("tunl", 0444, net->proc_net, stats_show,
+				      NULL) ? 0 : -ENOMEM;
+}
+
+/**
+ * tunl_stats_net_exit() - undo tunl_stats_net_init()
+ * @net:	the netns
+ */
+void tunl_stats_net_exit(struct net *net)
+{
+	remove_proc_entry("tunl", net->proc_net);
+}
 
 static int stats_string_count(struct net_device *dev, int set)
 {
@@ -83,6 +135,7 @@ void tunl_stats_count(struct net_device *dev, enum tunl_verdict verdict)
 		DEV_STATS_INC(dev, tx_carrier_errors);
 		break;
 	case TUNL_LOOP_SELF:
+	case TUNL_LOOP_SOURCE:
 	case TUNL_LOOP_NESTED:
 		DEV_STATS_INC(dev, collisions);
 		break;

@@ -6,6 +6,7 @@
 #define _TUNL_TUNNEL_H
 
 #include <linux/ethtool.h>
+#include <linux/hash.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <net/ip.h>
@@ -32,6 +33,7 @@
  * @TUNL_NO_ENDPOINT:	no remote, no pointopoint address, no gateway
  * @TUNL_NO_ROUTE:	no route to the endpoint
  * @TUNL_LOOP_SELF:	the route to the endpoint leads into the same device
+ * @TUNL_LOOP_SOURCE:	forwarded, and comes from the endpoint (RFC 2003 §3.2)
  * @TUNL_LOOP_NESTED:	wrapped, or on this stack, TUNL_NESTING_MAX times
  * @TUNL_TOO_BIG:	inner DF set and larger than the path takes
  * @TUNL_NO_MEMORY:	no room could be made for the outer header
@@ -46,11 +48,39 @@ enum tunl_verdict {
 	TUNL_NO_ENDPOINT,
 	TUNL_NO_ROUTE,
 	TUNL_LOOP_SELF,
+	TUNL_LOOP_SOURCE,
 	TUNL_LOOP_NESTED,
 	TUNL_TOO_BIG,
 	TUNL_NO_MEMORY,
 	TUNL_UNDERLAY,
 	TUNL_VERDICT_MAX
+};
+
+/**
+ * enum tunl_icmp - what became of an ICMP error
+ *
+ * Each but the first has a counter in /proc/net/tunl.
+ *
+ * @TUNL_ICMP_FOREIGN:	not about a packet of protocol 4
+ * @TUNL_ICMP_RELAYED:	an error was sent to the inner source
+ * @TUNL_ICMP_DEFERRED:	the quote is too short for that: path MTU lowered, or to
+ *			be told with the next packet
+ * @TUNL_ICMP_IGNORED:	of a kind that is not relayed (RFC 2003 §4.1, §4.3)
+ * @TUNL_ICMP_NOT_OURS:	quotes an outer packet that no device here can have sent
+ * @TUNL_ICMP_NOT_ROUTED: quotes an inner packet that is not routed into the
+ *			device of that endpoint
+ * @TUNL_ICMP_MALFORMED: checksum wrong, or no inner header in the quote
+ * @TUNL_ICMP_MAX:	number of outcomes
+ */
+enum tunl_icmp {
+	TUNL_ICMP_FOREIGN,
+	TUNL_ICMP_RELAYED,
+	TUNL_ICMP_DEFERRED,
+	TUNL_ICMP_IGNORED,
+	TUNL_ICMP_NOT_OURS,
+	TUNL_ICMP_NOT_ROUTED,
+	TUNL_ICMP_MALFORMED,
+	TUNL_ICMP_MAX
 };
 
 /**
@@ -68,9 +98,13 @@ extern unsigned int tunl_net_id;
  * struct tunl_net - what tunnel.ko keeps per netns
  * @devices:	devices whose underlay this netns is, by tunl_dev.siblings
  *		(RTNL)
+ * @icmp:	hears ICMP errors; NULL before the first device (RTNL)
+ * @icmp_count:	ICMP errors, by enum tunl_icmp
  */
 struct tunl_net {
-	struct list_head devices;
+	struct list_head	devices;
+	struct socket		*icmp;
+	atomic_long_t		icmp_count[TUNL_ICMP_MAX];
 };
 
 /* device.c */
@@ -80,6 +114,19 @@ int tunl_device_create(struct net *net, const char *name);
 void tunl_device_delete_all(struct net *net, struct list_head *kill);
 
 /* config.c */
+extern struct hlist_head tunl_config_table[];
+#define TUNL_CONFIG_BITS 10
+
+/*
+ * Configurations of devices that are up, with that remote and some others: the
+ * caller compares. Under the RCU read lock.
+ */
+#define tunl_config_for_each(config, remote) \
+	hlist_for_each_entry_rcu(config, &tunl_config_table[ \
+		hash_32((__force u32)(remote), TUNL_CONFIG_BITS)], node)
+
+void tunl_config_show(struct net_device *dev);
+void tunl_config_hide(struct net_device *dev);
 extern const struct nla_policy tunl_config_policy[];
 int tunl_config_init(struct net_device *dev);
 void tunl_config_destroy(struct net_device *dev);
@@ -103,10 +150,17 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 				      __be32 remote, __be32 *local,
 				      struct rtable **route);
 
+/* icmp.c */
+int tunl_icmp_listen(struct net *net);
+void tunl_icmp_deafen(struct net *net);
+void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev, __be32 remote);
+
 /* xmit.c */
 netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev);
 
 /* stats.c */
+int tunl_stats_net_init(struct net *net);
+void tunl_stats_net_exit(struct net *net);
 extern const struct ethtool_ops tunl_stats_ethtool_ops;
 void tunl_stats_count(struct net_device *dev, enum tunl_verdict verdict);
 void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb,
@@ -122,5 +176,6 @@ void tunl_pmtu_setup(struct net_device *dev);
 int tunl_pmtu_change(struct net_device *dev, int mtu);
 void tunl_pmtu_follow(struct net_device *dev);
 void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst);
+void tunl_pmtu_lower_event(struct net_device *lower);
 
 #endif /* _TUNL_TUNNEL_H */

@@ -166,6 +166,7 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 				     dev->name, TUNL_NESTING_MAX);
 		/* Deep in the stack is no place to send another packet. */
 		return;
+	case TUNL_LOOP_SOURCE:
 	case TUNL_NO_ENDPOINT:
 	case TUNL_NO_ROUTE:
 		break;
@@ -203,6 +204,19 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	verdict = xmit_endpoint(skb, dev, config, &outer);
 	if (unlikely(verdict))
 		goto complain;
+
+	/*
+	 * Back to where it comes from: the endpoint routes it to us, we route it
+	 * to the endpoint (RFC 2003 §3.2). Local packets have no skb_iif.
+	 */
+	if (unlikely(skb->skb_iif && ip_hdr(skb)->saddr == outer.remote)) {
+		ip_rt_put(outer.route);
+		verdict = TUNL_LOOP_SOURCE;
+		goto complain;
+	}
+
+	if (unlikely(READ_ONCE(tunl->fault.pending)))
+		tunl_icmp_tell(skb, dev, outer.remote);
 
 	verdict = tunl_pmtu_fit(skb, &outer.route->dst, config->parms.pmtudisc,
 				&outer.frag_off);

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ICMP errors about outer packets: what happened inside the tunnel becomes an
+ * error to whoever sent the inner packet (RFC 2003 §4 and §5.1).
+ *
+ * They are heard by a raw socket, not as the owner of protocol 4. That is
+ * ipip.ko, and an encapsulator alone must not be deaf.
+ */
+#include <linux/icmp.h>
+#include <linux/net.h>
+#include <net/dst_metadata.h>
+#include <net/icmp.h>
+#include <net/inet_dscp.h>
+#include <net/ip_fib.h>
+#include <net/l3mdev.h>
+#include <net/netns/generic.h>
+#include <net/raw.h>
+
+#include "compat.h"
+#include "tunnel.h"
+
+/* What RFC 792 routers quote of an outer packet's payload. */
+#define ICMP_QUOTE_MIN 8
+
+/* An error that could not be relayed at once is told no later than this. */
+#define ICMP_FAULT_TIMEOUT (30 * HZ)
+
+/**
+ * struct icmp_error - an ICMP error about an outer packet, taken apart
+ * @from:	who sent it
+ * @to:		whom: an address of ours
+ * @icmp:	its header
+ * @outer:	the outer header it quotes
+ * @inner:	as much of the inner header as it quotes, then zeroes
+ * @quoted:	bytes of the inner packet it quotes, at least ICMP_QUOTE_MIN
+ * @type:	what to tell the inner source: ICMP type
+ * @code:	and code
+ *
+ * A copy: what is in the skb may be moved by a pull.
+ */
+struct icmp_error {
+	__be32		from;
+	__be32		to;
+	struct icmphdr	icmp;
+	struct iphdr	outer;
+	struct iphdr	inner;
+	unsigned int	quoted;
+	u8		type;
+	u8		code;
+};
+
+/* Could a device of ours have sent the quoted packet? */
+enum icmp_origin {
+	ICMP_ORIGIN_NO,
+	ICMP_ORIGIN_MAYBE,	/* nothing speaks against it */
+	ICMP_ORIGIN_YES,	/* the inner packet is routed into the device */
+};
+
+/*
+ * Leaves skb->data at the quoted outer header, that and ICMP_QUOTE_MIN bytes
+ * more being linear, and skb->len at the end of the quote.
+ */
+static enum tunl_icmp icmp_parse(struct sk_buff *skb, struct icmp_error *error)
+{
+	unsigned int offset = ip_hdrlen(skb), len;
+
+	error->from = ip_hdr(skb)->saddr;
+	error->to = ip_hdr(skb)->daddr;
+	if (skb_copy_bits(skb, offset, &error->icmp, sizeof(error->icmp)) ||
+	    skb_copy_bits(skb, offset + sizeof(error->icmp), &error->outer,
+			  sizeof(error->outer)) ||
+	    error->outer.version != 4 || error->outer.protocol != IPPROTO_IPIP)
+		return TUNL_ICMP_FOREIGN;
+
+	if (!pskb_pull(skb, offset) || skb_checksum_simple_validate(skb) ||
+	    !pskb_pull(skb, sizeof(error->icmp)))
+		return TUNL_ICMP_MALFORMED;
+
+	/* Other things may follow a quote of that many words (RFC 4884 §4). */
+	len = error->icmp.un.reserved[1] * sizeof(u32);
+	if (len && len < skb->len && pskb_trim(skb, len))
+		return TUNL_ICMP_MALFORMED;
+
+	/* We send no options. */
+	if (error->outer.ihl != sizeof(error->outer) / 4 ||
+	    !pskb_may_pull(skb, sizeof(error->outer) + ICMP_QUOTE_MIN))
+		return TUNL_ICMP_MALFORMED;
+
+	error->quoted = skb->len - sizeof(error->outer);
+	memset(&error->inner, 0, sizeof(error->inner));
+	skb_copy_bits(skb, sizeof(error->outer), &error->inner,
+		      min_t(int, error->quoted, sizeof(error->inner)));
+	if (error->inner.version != 4 || error->inner.ihl < 5)
+		return TUNL_ICMP_MALFORMED;
+
+	return TUNL_ICMP_RELAYED;
+}
+
+/*
+ * What the inner source is to be told (RFC 2003 §4). False: nothing, whoever
+ * sent the packet.
+ */
+static bool icmp_translate(struct icmp_error *error, bool inherit_ttl)
+{
+	error->type = ICMP_DEST_UNREACH;
+	error->code = ICMP_HOST_UNREACH;
+
+	if (error->icmp.type == ICMP_TIME_EXCEEDED) {
+		/* The TTL that ran out was the inner packet's own. */
+		if (inherit_ttl) {
+			error->type = ICMP_TIME_EXCEEDED;
+			error->code = ICMP_EXC_TTL;
+		}
+		/* A lost fragment is no routing loop. */
+		return error->icmp.code == ICMP_EXC_TTL;
+	}
+
+	switch (error->icmp.code) {
+	case ICMP_NET_UNREACH:
+	case ICMP_NET_UNKNOWN:
+	case ICMP_NET_ANO:
+	case ICMP_NET_UNR_TOS:
+		error->code = ICMP_NET_UNREACH;
+		return true;
+	case ICMP_FRAG_NEEDED:
+		error->code = ICMP_FRAG_NEEDED;
+		return true;
+	case ICMP_PROT_UNREACH:
+		/* Only the endpoint knows that. */
+		return error->from == error->outer.daddr;
+	case ICMP_PORT_UNREACH:
+	case ICMP_SR_FAILED:
+		return false;
+	default:
+		return error->icmp.code <= NR_ICMP_UNREACH;
+	}
+}
+
+/*
+ * Is the inner packet one that routing sends through @config's device to the
+ * outer destination? Rules may look at what a quote does not have (a mark, the
+ * interface it came by), and so may the choice between several gateways: then
+ * a packet that seems to be routed elsewhere proves nothing.
+ */
+static enum icmp_origin icmp_origin(const struct icmp_error *error,
+				    const struct tunl_config *config)
+{
+	const struct net_device *dev = config->dev;
+	struct flowi4 fl4 = {
+		.daddr = error->inner.daddr,
+		.saddr = error->inner.saddr,
+		.flowi4_tos = error->inner.tos & INET_DSCP_MASK,
+		.flowi4_proto = error->inner.protocol,
+		.flowi4_iif = LOOPBACK_IFINDEX,
+		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
+	};
+	enum icmp_origin otherwise;
+	struct fib_result res;
+
+	if (error->quoted < sizeof(error->inner))
+		return ICMP_ORIGIN_MAYBE;
+
+	otherwise = compat_fib_has_rules(dev_net(dev)) ? ICMP_ORIGIN_MAYBE :
+							 ICMP_ORIGIN_NO;
+	if (fib_lookup(dev_net(dev), &fl4, &res, FIB_LOOKUP_NOREF) ||
+	    res.type != RTN_UNICAST || !fib_info_nh_uses_dev(res.fi, dev))
+		return otherwise;
+
+	if (config->parms.remote)
+		return ICMP_ORIGIN_YES;
+
+	if (fib_info_num_path(res.fi) > 1)
+		return ICMP_ORIGIN_MAYBE;
+
+	if (res.nhc->nhc_gw_family == AF_INET &&
+	    res.nhc->nhc_gw.ipv4 == error->outer.daddr)
+		return ICMP_ORIGIN_YES;
+
+	return otherwise;
+}
+
+/*
+ * The configuration that sent, or may have sent, the quoted packet. Devices
+ * with that remote first, then those in gateway mode.
+ */
+static struct tunl_config *icmp_find(struct net *net,
+				     const struct icmp_error *error,
+				     enum icmp_origin *best,
+				     enum tunl_icmp *why)
+{
+	const __be32 remotes[] = { error->outer.daddr, 0 };
+	struct tunl_config *config, *found = NULL;
+	const struct tunl_dev *tunl;
+	enum icmp_origin origin;
+	int i;
+
+	*best = ICMP_ORIGIN_NO;
+	*why = TUNL_ICMP_NOT_OURS;
+	if (error->to != error->outer.saddr)
+		return NULL;
+
+	for (i = 0; i < ARRAY_SIZE(remotes); i++) {
+		tunl_config_for_each(config, remotes[i]) {
+			tunl = netdev_priv(config->dev);
+			if (config->parms.remote != remotes[i] ||
+			    !net_eq(tunl->underlay, net) ||
+			    (config->parms.local &&
+			     config->parms.local != error->outer.saddr) ||
+			    (!remotes[i] &&
+			     !tunl_dev_may_choose(config->dev, tunl)))
+				continue;
+
+			*why = TUNL_ICMP_NOT_ROUTED;
+			origin = icmp_origin(error, config);
+			if (origin > *best) {
+				*best = origin;
+				found = config;
+			}
+			if (origin == ICMP_ORIGIN_YES)
+				return found;
+		}
+	}
+
+	return found;
+}
+
+/* An error to the inner source that quotes what is quoted of its packet. */
+static bool icmp_relay(struct sk_buff *skb, const struct icmp_error *error,
+		       struct net_device *dev, u32 info)
+{
+	unsigned int header = error->inner.ihl * 4;
+	struct flowi4 fl4 = {
+		.daddr = error->inner.daddr,
+		.saddr = error->inner.saddr,
+		.flowi4_oif = dev->ifindex,
+		.flowi4_proto = error->inner.protocol,
+		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+	};
+	struct rtable *rt;
+
+	if (error->quoted < header + ICMP_QUOTE_MIN ||
+	    error->inner.frag_off & htons(IP_OFFSET))
+		return false;
+
+	if (!pskb_pull(skb, sizeof(error->outer)) ||
+	    !pskb_may_pull(skb, header + ICMP_QUOTE_MIN))
+		return false;
+
+	rt = __ip_route_output_key(dev_net(dev), &fl4);
+	if (IS_ERR(rt))
+		return false;
+
+	skb_reset_network_header(skb);
+	skb_dst_drop(skb);
+	skb_dst_set(skb, &rt->dst);
+	skb->dev = dev;
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+
+	if (error->code == ICMP_FRAG_NEEDED)
+		skb_dst_update_pmtu_no_confirm(skb, info);
+	icmp_send(skb, error->type, error->code, htonl(info));
+	return true;
+}
+
+/*
+ * The path MTU is the route's: its bounds and its expiry are the kernel's own
+ * (RFC 2003 §5.1). Below the least that the kernel believes nothing is to be
+ * told: such a path is locked, and packets will be fragmented.
+ */
+static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
+				   const struct icmp_error *error,
+				   enum icmp_origin origin,
+				   struct net_device *dev)
+{
+	u32 mtu = ntohs(error->icmp.un.frag.mtu);
+	u16 len = ntohs(error->inner.tot_len);
+
+	/* Nonsense, or about a packet that would have been fragmented. */
+	if (!mtu || !(error->inner.frag_off & htons(IP_DF)) ||
+	    (len && mtu >= len + sizeof(error->outer)))
+		return TUNL_ICMP_NOT_OURS;
+
+	ipv4_update_pmtu(skb, net, mtu, 0, IPPROTO_IPIP);
+	if (origin == ICMP_ORIGIN_YES &&
+	    mtu >= READ_ONCE(net->ipv4.ip_rt_min_pmtu) &&
+	    icmp_relay(skb, error, dev, mtu - sizeof(error->outer)))
+		return TUNL_ICMP_RELAYED;
+
+	return TUNL_ICMP_DEFERRED;
+}
+
+/* For the next packet to that endpoint; see tunl_icmp_tell(). */
+static void icmp_defer(struct tunl_fault *fault, __be32 remote, u8 code)
+{
+	spin_lock_bh(&fault->lock);
+	fault->remote = remote;
+	fault->code = code;
+	fault->since = jiffies;
+	WRITE_ONCE(fault->pending, true);
+	spin_unlock_bh(&fault->lock);
+}
+
+static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
+{
+	struct icmp_error error;
+	struct tunl_config *config;
+	enum icmp_origin origin;
+	struct tunl_dev *tunl;
+	enum tunl_icmp result;
+
+	result = icmp_parse(skb, &error);
+	if (result != TUNL_ICMP_RELAYED)
+		return result;
+
+	config = icmp_find(net, &error, &origin, &result);
+	if (!config)
+		return result;
+
+	if (error.icmp.type == ICMP_REDIRECT) {
+		/* The socket has taken the device away. */
+		skb->dev = dev_get_by_index_rcu(net, skb->skb_iif);
+		if (skb->dev)
+			ipv4_redirect(skb, net, 0, IPPROTO_IPIP);
+		return TUNL_ICMP_IGNORED;
+	}
+
+	if (!icmp_translate(&error, !config->parms.ttl))
+		return TUNL_ICMP_IGNORED;
+
+	if (error.code == ICMP_FRAG_NEEDED)
+		return icmp_too_big(net, skb, &error, origin, config->dev);
+
+	if (origin == ICMP_ORIGIN_YES &&
+	    icmp_relay(skb, &error, config->dev, 0))
+		return TUNL_ICMP_RELAYED;
+
+	/* The next packet may have more hops left. */
+	if (error.type == ICMP_TIME_EXCEEDED)
+		return TUNL_ICMP_IGNORED;
+
+	tunl = netdev_priv(config->dev);
+	icmp_defer(&tunl->fault, error.outer.daddr, error.code);
+	return TUNL_ICMP_DEFERRED;
+}
+
+/* Socket callback, in the receive path of each error. */
+static void icmp_ready(struct sock *sk)
+{
+	struct tunl_net *tn = net_generic(sock_net(sk), tunl_net_id);
+	struct sk_buff *skb;
+
+	rcu_read_lock();
+	while ((skb = skb_dequeue(&sk->sk_receive_queue))) {
+		atomic_long_inc(&tn->icmp_count[icmp_receive(sock_net(sk),
+							     skb)]);
+		consume_skb(skb);
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * tunl_icmp_tell() - pass on an error that could not be relayed when it came
+ * @skb:	inner packet on its way to @remote; stays the caller's, and is
+ *		to be sent all the same: it finds out whether the error still
+ *		holds
+ * @dev:	the tunnel
+ * @remote:	outer destination
+ *
+ * For an error whose quote was too short to say who sent the packet (RFC 2003
+ * §5.1: soft state). Each is told once.
+ */
+void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev, __be32 remote)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+	struct tunl_fault *fault = &tunl->fault;
+	bool fresh, told = false;
+	u8 code;
+
+	spin_lock_bh(&fault->lock);
+	fresh = time_before(jiffies, fault->since + ICMP_FAULT_TIMEOUT);
+	code = fault->code;
+	if (fault->pending && (fault->remote == remote || !fresh)) {
+		WRITE_ONCE(fault->pending, false);
+		told = fresh;
+	}
+	spin_unlock_bh(&fault->lock);
+
+	if (told && skb_valid_dst(skb))
+		icmp_ndo_send(skb, ICMP_DEST_UNREACH, code, 0);
+}
+
+/**
+ * tunl_icmp_listen() - hear ICMP errors that come to a netns
+ * @net:	the netns, underlay of a device
+ *
+ * From the first device on, until the netns or this module goes. Caller holds
+ * RTNL. Return: 0 or a negative errno.
+ */
+int tunl_icmp_listen(struct net *net)
+{
+	struct tunl_net *tn = net_generic(net, tunl_net_id);
+	struct socket *sock;
+	int err;
+
+	ASSERT_RTNL();
+	if (tn->icmp)
+		return 0;
+
+	err = sock_create_kern(net, AF_INET, SOCK_RAW, IPPROTO_ICMP, &sock);
+	if (err)
+		return err;
+
+	/* A set bit is a type not to be delivered. */
+	raw_sk(sock->sk)->filter.data = ~(u32)(BIT(ICMP_DEST_UNREACH) |
+					       BIT(ICMP_REDIRECT) |
+					       BIT(ICMP_TIME_EXCEEDED));
+	sock->sk->sk_data_ready = icmp_ready;
+	tn->icmp = sock;
+	return 0;
+}
+
+/**
+ * tunl_icmp_deafen() - undo tunl_icmp_listen()
+ * @net:	the netns
+ *
+ * A grace period must pass before the module may go: an error may be on its
+ * way to the socket.
+ */
+void tunl_icmp_deafen(struct net *net)
+{
+	struct tunl_net *tn = net_generic(net, tunl_net_id);
+
+	if (tn->icmp)
+		sock_release(tn->icmp);
+}
