@@ -21,6 +21,8 @@
 # them, every=SECONDS that far apart; ethertype=0x86dd and bytes=HEX send
 # anything at all; wait=SECONDS for what is expected not to arrive.
 #
+# outer.pieces=0-600,600-900 cuts it into fragments, those bytes of the outer payload
+# each, in that order; 600-900:3 with another TOS.
 # With error.type, what is sent is an ICMP error about that packet: error.src
 # error.dst error.type error.code error.mtu error.len (RFC 4884) error.quote (how
 # many bytes of it are quoted) error.more (what follows,
@@ -119,6 +121,15 @@ def header(fields, payload_len, proto):
     return (data[:10] + struct.pack("!H", number("sum", right)) + data[12:])
 
 
+def fragments(fields, payload):
+    for piece in fields["pieces"].split(","):
+        piece, _, tos = piece.partition(":")
+        first, last = (int(number) for number in piece.split("-"))
+        yield header({**fields, "frag": str(first), "tos": tos or fields.get("tos", "0"),
+                      "mf": str(int(last < len(payload)))},
+                     last - first, 4) + payload[first:last]
+
+
 def describe(packet, prefix=""):
     if len(packet) < 20:
         return {prefix + "len": len(packet)}
@@ -156,6 +167,7 @@ class Packet:
         if "bytes" in fields:
             self.inner = self.data = bytes.fromhex(fields["bytes"])
             self.token = self.inner[12:]
+            self.frames = None
             return
         payload = (token + bytes(range(256)) * 256)
         payload = payload[:int(fields.get("size", "32"))]
@@ -169,6 +181,9 @@ class Packet:
             self.dst = outer["dst"]
         else:
             self.dst = inner["dst"]
+        self.frames = None
+        if "pieces" in outer:
+            self.frames = list(fragments(outer, self.inner))
         if errors:
             self.data = error(errors, self.data)
             self.dst = errors["dst"]
@@ -184,7 +199,8 @@ class Packet:
         for _ in range(self.times):
             time.sleep(self.every)
             try:
-                sock.sendto(self.data, where)
+                for frame in self.frames or [self.data]:
+                    sock.sendto(frame, where)
             except OSError as error:
                 print("sending: %s" % error.strerror, file=sys.stderr)
 
