@@ -168,6 +168,13 @@ for ns in a h; do
 	check "$who: without DF all arrive still" all_echo echo_nodf $ns 1400 10
 done
 check_eq "the device's MTU did not follow that" "$(mtu a tunl)" 1480
+ns a /usr/bin/python3 -IS "$TUNL_TOP/tests/netlink.py" change tunl pmtudisc=0
+for ns in a h; do
+	[ $ns = a ] && who=local || who=forwarded
+	forget a h
+	check "$who, no DF outside: 1400 bytes with DF arrive over 1300" all_echo echo_df $ns 1400 3
+done
+ns a /usr/bin/python3 -IS "$TUNL_TOP/tests/netlink.py" change tunl pmtudisc=1
 
 # Segments of 1480 bytes, in one large packet from h to a.
 forget h
