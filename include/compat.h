@@ -49,16 +49,6 @@ compat_register_net_sysctl(struct net *net, const char *path,
 #define compat_ctl_table struct ctl_table
 #endif
 
-/* Do other routing rules than the usual three exist? */
-static inline bool compat_fib_has_rules(const struct net *net)
-{
-#ifdef CONFIG_IP_MULTIPLE_TABLES
-	return net->ipv4.fib_has_custom_rules;
-#else
-	return false;
-#endif
-}
-
 /*
  * Drops what nf_queue holds of a netns. Exported for modules, but declared
  * only in a private header of netfilter's.

@@ -75,14 +75,14 @@ struct tunl_config {
 
 /**
  * struct tunl_fault - an ICMP error that is yet to be told to a sender
- * @lock:	of all but the unlocked look at @pending
+ * @lock:	of all but an unlocked look, which may be late
  * @pending:	there is one
  * @code:	code of a destination unreachable
  * @remote:	outer destination it is about
  * @since:	when it came, in jiffies
  */
 struct tunl_fault {
-	spinlock_t	lock;
+	spinlock_t	lock; /* see above */
 	bool		pending;
 	u8		code;
 	__be32		remote;

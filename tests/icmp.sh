@@ -167,12 +167,37 @@ lies "inner packet is routed elsewhere" icmp_not_routed \
 lies "inner packet has no route" icmp_not_routed src=10.1.0.2 dst=172.16.0.1 "${from_r[@]}"
 lies "inner packet may be fragmented" icmp_not_ours "${forwarded[@]}" "${from_r[@]}" df=0
 lies "it would have fitted" icmp_not_ours "${forwarded[@]}" "${from_r[@]}" size=200
-lies "MTU 0" icmp_not_ours "${forwarded[@]}" "${from_r[@]}" error.mtu=0
+lies "no DF outside" icmp_not_ours "${forwarded[@]}" "${from_r[@]}" outer.df=0
 lies "options that we do not send" icmp_malformed "${forwarded[@]}" "${from_r[@]}" outer.opt=01010101
 lies "checksum" icmp_malformed "${forwarded[@]}" "${from_r[@]}" error.sum=1
+lies "a later fragment of an outer packet" icmp_malformed "${forwarded[@]}" "${from_r[@]}" outer.frag=8
 lies "quote of 27 bytes" icmp_malformed "${forwarded[@]}" "${from_r[@]}" error.quote=27
 lies "inner version 6" icmp_malformed "${forwarded[@]}" "${from_r[@]}" version=6
 lies "inner header of 16 bytes" icmp_malformed "${forwarded[@]}" "${from_r[@]}" ihl=4
+ns a /usr/bin/python3 -IS "$TUNL_TOP/tests/netlink.py" change tunl pmtudisc=0
+lies "we set no DF" icmp_not_ours "${forwarded[@]}" "${from_r[@]}"
+ns a /usr/bin/python3 -IS "$TUNL_TOP/tests/netlink.py" change tunl pmtudisc=1
+for type in 42 200; do
+	check_eq "type $type is no error at all" \
+		"$(rises error "${frag[@]}" "${forwarded[@]}" "${from_r[@]}" error.type=$type)" ""
+done
+check_eq "sent to a broadcast address: not even looked at" \
+	"$(rises error "${frag[@]}" "${forwarded[@]}" "${from_r[@]}" \
+		error.dst=10.0.1.255 outer.src=10.0.1.255)" ""
+
+# Whoever makes up an inner source has errors sent to it.
+check_eq "an inner source that is a broadcast address is sent nothing" \
+	"$(relayed h/eth0 src=10.1.0.255 dst=10.9.0.2 "${from_r[@]}" error.type=3 error.code=1)" lost
+sysctl_set a net.ipv4.conf.all.rp_filter 1
+check_eq "nor is one that would not come in where it is" \
+	"$(ip -n a route add 10.7.0.0/24 via 10.1.0.2; relayed h/eth0 src=10.7.0.1 dst=10.9.0.2 \
+		"${from_r[@]}" error.type=3 error.code=1 | sed 's/ from.*//')" 3/1
+sysctl_set a net.ipv4.ip_forward 0
+check_eq "nor any other than ours, where nothing is forwarded" \
+	"$(relayed h/eth0 "${forwarded[@]}" "${from_r[@]}" error.type=3 error.code=1)" lost
+sysctl_set a net.ipv4.ip_forward 1
+sysctl_set a net.ipv4.conf.all.rp_filter 0
+wire send h "${forwarded[@]}" # tells what is still to be told
 check_eq "lies about reachability are told to nobody" \
 	"$(relayed h/eth0 "${from_r[@]}" error.type=3 error.code=1 \
 		-- src=10.1.0.2 dst=10.9.9.9 -- "${forwarded[@]}" outer.dst=10.0.2.9)" "lost, lost"
@@ -187,11 +212,35 @@ out=$(wire carry r h/eth0 "${outer[@]}" "${forwarded[@]}" "${from_r[@]}" size=88
 check "an extension is not taken for a part of the packet" \
 	grep -q ' quote.len=right ' <<<" $out "
 
+# --- net.ipv4.ip_no_pmtu_disc, as for the kernel's own protocols
+
+for mode in 2 3; do
+	sysctl_set a net.ipv4.ip_no_pmtu_disc $mode
+	lies "ip_no_pmtu_disc=$mode" icmp_ignored "${forwarded[@]}" "${from_r[@]}"
+done
+sysctl_set a net.ipv4.ip_no_pmtu_disc 0
+
+# --- redirects: the route to the endpoint follows them
+
+sysctl_set a net.ipv4.conf.all.accept_redirects 1
+sysctl_set a net.ipv4.conf.eth1.accept_redirects 1
+sysctl_set a net.ipv4.conf.all.secure_redirects 0
+sysctl_set a net.ipv4.conf.eth1.secure_redirects 0
+ip -n a addr add 10.4.4.1/24 dev eth1 # so that a gateway's second octet is a 4
+ip -n a neigh add 10.4.4.9 lladdr 02:00:00:00:04:09 dev eth1
+# The gateway is where other errors have the MTU, and before it two octets.
+rises error "${forwarded[@]}" "${from_r[@]}" error.type=5 error.code=1 \
+	error.gateway=10.4.4.9 >"$tmp/rises"
+check "a redirect is followed" grep -q 'via 10.4.4.9' <<<"$(ip -n a route get 10.0.2.1)"
+note "$(cat "$tmp/rises")"
+ip -n a addr del 10.4.4.1/24 dev eth1
+forget a
+
 # --- tiny MTUs
 
 check_eq "an MTU below what the kernel believes is not told" \
 	"$(rises error "${frag[@]}" "${forwarded[@]}" "${from_r[@]}" error.mtu=300)" icmp_deferred+1
-for mtu in 1 20 67 68 87 551; do
+for mtu in 0 1 20 67 68 87 551; do
 	error "${frag[@]}" "${forwarded[@]}" "${from_r[@]}" error.mtu=$mtu
 done
 check "and packets with DF go on, without DF outside" \

@@ -148,5 +148,20 @@ check "it comes up again: so does the tunnel" poll 5 no_flag NO-CARRIER
 ip -n a link set eth1 mtu 1400
 small() { [ "$(mtu a tunl)" = 1380 ]; }
 check "and the MTU of the card is followed without a packet" poll 5 small
+ip -n a link set eth1 down
+poll 5 flag NO-CARRIER
+ip -n a link set tunl broadcast 0.0.0.0
+ip -n a addr flush dev tunl
+check "without an endpoint nothing is known of a carrier" poll 5 no_flag NO-CARRIER
+ip -n a link set eth1 up
+ip -n a addr add 10.9.0.1 peer 10.0.1.254 dev tunl # on the card's own net
+ip -n a link set eth1 down
+check "with one it is, again" poll 5 flag NO-CARRIER
+ip -n a link set eth1 up
+check "NO-CARRIER ends" poll 5 no_flag NO-CARRIER
+ip -n a link set eth1 down
+poll 5 flag NO-CARRIER
+ip -n a link del eth1
+check "nor when the card is gone" poll 5 no_flag NO-CARRIER
 
 ktap_end

@@ -24,7 +24,7 @@
 # outer.pieces=0-600,600-900 cuts it into fragments, those bytes of the outer payload
 # each, in that order; 600-900:3 with another TOS.
 # With error.type, what is sent is an ICMP error about that packet: error.src
-# error.dst error.type error.code error.mtu error.len (RFC 4884) error.quote (how
+# error.dst error.type error.code error.mtu error.gateway error.len (RFC 4884) error.quote (how
 # many bytes of it are quoted) error.more (what follows,
 # in hex) error.sum.
 #
@@ -92,10 +92,14 @@ def error(fields, packet):
     more = bytes.fromhex(fields.get("more", ""))
 
     def data(total):
-        return struct.pack("!BBHBBH", int(fields["type"]),
-                           int(fields.get("code", "0")), total, 0,
-                           int(fields.get("len", "0")),
-                           int(fields.get("mtu", "0"))) + quote + more
+        if "gateway" in fields:
+            rest = socket.inet_aton(fields["gateway"])
+        else:
+            rest = struct.pack("!BBH", 0, int(fields.get("len", "0")),
+                               int(fields.get("mtu", "0")))
+        return struct.pack("!BBH", int(fields["type"]),
+                           int(fields.get("code", "0")),
+                           total) + rest + quote + more
     icmp = data(int(fields.get("sum", str(icmp_checksum(data(0))))))
     return header({"src": fields["src"], "dst": fields["dst"]},
                   len(icmp), 1) + icmp

@@ -157,8 +157,11 @@ struct hlist_head tunl_config_table[1 << TUNL_CONFIG_BITS];
 
 static void config_show(struct tunl_config *config)
 {
-	hlist_add_head_rcu(&config->node, &tunl_config_table[
-		hash_32((__force u32)config->parms.remote, TUNL_CONFIG_BITS)]);
+	const struct tunl_dev *tunl = netdev_priv(config->dev);
+
+	hlist_add_head_rcu(&config->node,
+			   tunl_config_bucket(tunl->underlay,
+					      config->parms.remote));
 }
 
 /**

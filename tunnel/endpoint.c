@@ -121,7 +121,8 @@ static int endpoint_netdev_event(struct notifier_block *nb,
 	case NETDEV_DOWN:
 	case NETDEV_CHANGE:
 	case NETDEV_CHANGEMTU:
-		tunl_pmtu_lower_event(dev);
+	case NETDEV_UNREGISTER:
+		tunl_pmtu_lower_event(dev, event);
 		break;
 	}
 	return NOTIFY_DONE;

@@ -16,7 +16,6 @@
 #include <net/netns/generic.h>
 #include <net/raw.h>
 
-#include "compat.h"
 #include "tunnel.h"
 
 /* What RFC 792 routers quote of an outer packet's payload. */
@@ -56,20 +55,33 @@ enum icmp_origin {
 	ICMP_ORIGIN_YES,	/* the inner packet is routed into the device */
 };
 
+/* The socket's filter knows the first 32 types only. */
+static bool icmp_of_interest(u8 type)
+{
+	return type == ICMP_DEST_UNREACH || type == ICMP_REDIRECT ||
+	       type == ICMP_TIME_EXCEEDED;
+}
+
 /*
  * Leaves skb->data at the quoted outer header, that and ICMP_QUOTE_MIN bytes
  * more being linear, and skb->len at the end of the quote.
  */
 static enum tunl_icmp icmp_parse(struct sk_buff *skb, struct icmp_error *error)
 {
-	unsigned int offset = ip_hdrlen(skb), len;
+	unsigned int offset = ip_hdrlen(skb), len = 0;
+
+	/* icmp_rcv() would not have taken one sent to a broadcast address. */
+	if (skb->pkt_type != PACKET_HOST)
+		return TUNL_ICMP_FOREIGN;
 
 	error->from = ip_hdr(skb)->saddr;
 	error->to = ip_hdr(skb)->daddr;
 	if (skb_copy_bits(skb, offset, &error->icmp, sizeof(error->icmp)) ||
 	    skb_copy_bits(skb, offset + sizeof(error->icmp), &error->outer,
 			  sizeof(error->outer)) ||
-	    error->outer.version != 4 || error->outer.protocol != IPPROTO_IPIP)
+	    !icmp_of_interest(error->icmp.type) ||
+	    error->outer.version != 4 ||
+	    error->outer.protocol != IPPROTO_IPIP)
 		return TUNL_ICMP_FOREIGN;
 
 	if (!pskb_pull(skb, offset) || skb_checksum_simple_validate(skb) ||
@@ -77,12 +89,14 @@ static enum tunl_icmp icmp_parse(struct sk_buff *skb, struct icmp_error *error)
 		return TUNL_ICMP_MALFORMED;
 
 	/* Other things may follow a quote of that many words (RFC 4884 §4). */
-	len = error->icmp.un.reserved[1] * sizeof(u32);
+	if (error->icmp.type != ICMP_REDIRECT)
+		len = error->icmp.un.reserved[1] * sizeof(u32);
 	if (len && len < skb->len && pskb_trim(skb, len))
 		return TUNL_ICMP_MALFORMED;
 
-	/* We send no options. */
+	/* We send no options; and a later fragment has no inner header. */
 	if (error->outer.ihl != sizeof(error->outer) / 4 ||
+	    error->outer.frag_off & htons(IP_OFFSET) ||
 	    !pskb_may_pull(skb, sizeof(error->outer) + ICMP_QUOTE_MIN))
 		return TUNL_ICMP_MALFORMED;
 
@@ -149,7 +163,7 @@ static enum icmp_origin icmp_origin(const struct icmp_error *error,
 	struct flowi4 fl4 = {
 		.daddr = error->inner.daddr,
 		.saddr = error->inner.saddr,
-		.flowi4_tos = error->inner.tos & INET_DSCP_MASK,
+		.flowi4_tos = RT_TOS(error->inner.tos) & INET_DSCP_MASK,
 		.flowi4_proto = error->inner.protocol,
 		.flowi4_iif = LOOPBACK_IFINDEX,
 		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
@@ -160,8 +174,8 @@ static enum icmp_origin icmp_origin(const struct icmp_error *error,
 	if (error->quoted < sizeof(error->inner))
 		return ICMP_ORIGIN_MAYBE;
 
-	otherwise = compat_fib_has_rules(dev_net(dev)) ? ICMP_ORIGIN_MAYBE :
-							 ICMP_ORIGIN_NO;
+	otherwise = fib4_has_custom_rules(dev_net(dev)) ? ICMP_ORIGIN_MAYBE :
+							  ICMP_ORIGIN_NO;
 	if (fib_lookup(dev_net(dev), &fl4, &res, FIB_LOOKUP_NOREF) ||
 	    res.type != RTN_UNICAST || !fib_info_nh_uses_dev(res.fi, dev))
 		return otherwise;
@@ -200,7 +214,7 @@ static struct tunl_config *icmp_find(struct net *net,
 		return NULL;
 
 	for (i = 0; i < ARRAY_SIZE(remotes); i++) {
-		tunl_config_for_each(config, remotes[i]) {
+		tunl_config_for_each(config, net, remotes[i]) {
 			tunl = netdev_priv(config->dev);
 			if (config->parms.remote != remotes[i] ||
 			    !net_eq(tunl->underlay, net) ||
@@ -224,19 +238,57 @@ static struct tunl_config *icmp_find(struct net *net,
 	return found;
 }
 
+/*
+ * The route the inner packet took, as the skb's: ours, if its source is; else
+ * one in from where its source is. What would not be forwarded, by rp_filter or
+ * because this host is no router, has not been, and nobody is to be sent an
+ * error by whoever makes up its source.
+ */
+static bool icmp_route(struct sk_buff *skb, const struct icmp_error *error,
+		       struct net_device *dev)
+{
+	struct flowi4 back = {
+		.daddr = error->inner.saddr,
+		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
+	};
+	struct flowi4 out = {
+		.daddr = error->inner.daddr,
+		.saddr = error->inner.saddr,
+		.flowi4_oif = dev->ifindex,
+		.flowi4_proto = error->inner.protocol,
+	};
+	struct net_device *in;
+	struct rtable *rt;
+	u16 type;
+
+	rt = __ip_route_output_key(dev_net(dev), &back);
+	if (IS_ERR(rt))
+		return false;
+
+	type = rt->rt_type;
+	in = rt->dst.dev;
+	ip_rt_put(rt);
+
+	if (type == RTN_LOCAL) {
+		rt = __ip_route_output_key(dev_net(dev), &out);
+		if (IS_ERR(rt))
+			return false;
+		skb_dst_set(skb, &rt->dst);
+	} else if (type != RTN_UNICAST ||
+		   ip_route_input(skb, error->inner.daddr, error->inner.saddr,
+				  inet_dsfield_to_dscp(error->inner.tos),
+				  in)) {
+		return false;
+	}
+
+	return skb_dst(skb)->dev == dev;
+}
+
 /* An error to the inner source that quotes what is quoted of its packet. */
 static bool icmp_relay(struct sk_buff *skb, const struct icmp_error *error,
 		       struct net_device *dev, u32 info)
 {
 	unsigned int header = error->inner.ihl * 4;
-	struct flowi4 fl4 = {
-		.daddr = error->inner.daddr,
-		.saddr = error->inner.saddr,
-		.flowi4_oif = dev->ifindex,
-		.flowi4_proto = error->inner.protocol,
-		.flowi4_flags = FLOWI_FLAG_ANYSRC,
-	};
-	struct rtable *rt;
 
 	if (error->quoted < header + ICMP_QUOTE_MIN ||
 	    error->inner.frag_off & htons(IP_OFFSET))
@@ -246,14 +298,13 @@ static bool icmp_relay(struct sk_buff *skb, const struct icmp_error *error,
 	    !pskb_may_pull(skb, header + ICMP_QUOTE_MIN))
 		return false;
 
-	rt = __ip_route_output_key(dev_net(dev), &fl4);
-	if (IS_ERR(rt))
+	/* A mark and the like belong to the underlay. */
+	skb_scrub_packet(skb, true);
+	skb_reset_network_header(skb);
+	skb->dev = dev;
+	if (!icmp_route(skb, error, dev))
 		return false;
 
-	skb_reset_network_header(skb);
-	skb_dst_drop(skb);
-	skb_dst_set(skb, &rt->dst);
-	skb->dev = dev;
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 
 	if (error->code == ICMP_FRAG_NEEDED)
@@ -270,20 +321,32 @@ static bool icmp_relay(struct sk_buff *skb, const struct icmp_error *error,
 static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 				   const struct icmp_error *error,
 				   enum icmp_origin origin,
-				   struct net_device *dev)
+				   const struct tunl_config *config)
 {
 	u32 mtu = ntohs(error->icmp.un.frag.mtu);
 	u16 len = ntohs(error->inner.tot_len);
 
-	/* Nonsense, or about a packet that would have been fragmented. */
-	if (!mtu || !(error->inner.frag_off & htons(IP_DF)) ||
+	/* It would have been fragmented, or have fitted. */
+	if (!config->parms.pmtudisc ||
+	    !(error->outer.frag_off & error->inner.frag_off & htons(IP_DF)) ||
 	    (len && mtu >= len + sizeof(error->outer)))
 		return TUNL_ICMP_NOT_OURS;
+
+	/* As icmp_unreach(): 1 takes the news without the figure, 2 and 3 none. */
+	switch (READ_ONCE(net->ipv4.sysctl_ip_no_pmtu_disc)) {
+	case 0:
+		break;
+	case 1:
+		mtu = 0;
+		break;
+	default:
+		return TUNL_ICMP_IGNORED;
+	}
 
 	ipv4_update_pmtu(skb, net, mtu, 0, IPPROTO_IPIP);
 	if (origin == ICMP_ORIGIN_YES &&
 	    mtu >= READ_ONCE(net->ipv4.ip_rt_min_pmtu) &&
-	    icmp_relay(skb, error, dev, mtu - sizeof(error->outer)))
+	    icmp_relay(skb, error, config->dev, mtu - sizeof(error->outer)))
 		return TUNL_ICMP_RELAYED;
 
 	return TUNL_ICMP_DEFERRED;
@@ -293,9 +356,9 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 static void icmp_defer(struct tunl_fault *fault, __be32 remote, u8 code)
 {
 	spin_lock_bh(&fault->lock);
-	fault->remote = remote;
 	fault->code = code;
-	fault->since = jiffies;
+	WRITE_ONCE(fault->remote, remote);
+	WRITE_ONCE(fault->since, jiffies);
 	WRITE_ONCE(fault->pending, true);
 	spin_unlock_bh(&fault->lock);
 }
@@ -328,7 +391,7 @@ static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
 		return TUNL_ICMP_IGNORED;
 
 	if (error.code == ICMP_FRAG_NEEDED)
-		return icmp_too_big(net, skb, &error, origin, config->dev);
+		return icmp_too_big(net, skb, &error, origin, config);
 
 	if (origin == ICMP_ORIGIN_YES &&
 	    icmp_relay(skb, &error, config->dev, 0))
@@ -375,6 +438,11 @@ void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev, __be32 remote)
 	struct tunl_fault *fault = &tunl->fault;
 	bool fresh, told = false;
 	u8 code;
+
+	/* One endpoint's trouble must not make all the others' packets queue. */
+	if (READ_ONCE(fault->remote) != remote &&
+	    time_before(jiffies, READ_ONCE(fault->since) + ICMP_FAULT_TIMEOUT))
+		return;
 
 	spin_lock_bh(&fault->lock);
 	fresh = time_before(jiffies, fault->since + ICMP_FAULT_TIMEOUT);
@@ -432,4 +500,5 @@ void tunl_icmp_deafen(struct net *net)
 
 	if (tn->icmp)
 		sock_release(tn->icmp);
+	tn->icmp = NULL;
 }

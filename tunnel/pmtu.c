@@ -122,7 +122,9 @@ static void pmtu_set(struct net_device *dev, int mtu)
  */
 static void pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
 {
-	if (netif_running(lower) && netif_carrier_ok(lower))
+	/* Nothing is known of a tunnel that has no lower device, or lost it. */
+	WRITE_ONCE(tunl->lower, lower ? lower->ifindex : 0);
+	if (!lower || (netif_running(lower) && netif_carrier_ok(lower)))
 		netif_dormant_off(tunl->dev);
 	else
 		netif_dormant_on(tunl->dev);
@@ -144,11 +146,13 @@ void tunl_pmtu_follow(struct net_device *dev)
 
 	ASSERT_RTNL();
 	parms = &rtnl_dereference(tunl->config)->parms;
-	if (!parms->remote ||
-	    tunl_endpoint_route(dev, parms, parms->remote, &local, &rt))
+	if (!parms->remote) {
+		pmtu_carrier(tunl, NULL);
+		return;
+	}
+	if (tunl_endpoint_route(dev, parms, parms->remote, &local, &rt))
 		return;
 
-	WRITE_ONCE(tunl->lower, rt->dst.dev->ifindex);
 	pmtu_carrier(tunl, rt->dst.dev);
 	if (!pmtu_in_circle(dev, rt->dst.dev)) {
 		WRITE_ONCE(dev->needed_headroom, pmtu_headroom(&rt->dst));
@@ -199,14 +203,16 @@ void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst)
 }
 
 /**
- * tunl_pmtu_lower_event() - a device went up or down, or changed its MTU
+ * tunl_pmtu_lower_event() - something about a device has changed
  * @lower:	the device, which may be the one endpoints are reached through
+ * @event:	NETDEV_UP, _DOWN, _CHANGE, _CHANGEMTU or _UNREGISTER
  *
- * Caller holds RTNL. Tunnels are nobody's lower device here, so that making
+ * Caller holds RTNL. What comes up may be a new way for a tunnel whose old one
+ * is down. Tunnels are nobody's lower device here, so that making
  * many of them does not take a look at all of them each time; what is tunnelled
  * in a tunnel follows with the next packet.
  */
-void tunl_pmtu_lower_event(struct net_device *lower)
+void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event)
 {
 	struct tunl_net *tn = net_generic(dev_net(lower), tunl_net_id);
 	struct tunl_dev *tunl;
@@ -215,12 +221,17 @@ void tunl_pmtu_lower_event(struct net_device *lower)
 	if (tunl_device_is_ours(lower))
 		return;
 
-	list_for_each_entry(tunl, &tn->devices, siblings)
-		if (tunl->lower == lower->ifindex &&
-		    tunl->dev->reg_state == NETREG_REGISTERED) {
-			pmtu_carrier(tunl, lower);
+	list_for_each_entry(tunl, &tn->devices, siblings) {
+		if (tunl->dev->reg_state != NETREG_REGISTERED)
+			continue;
+		if (tunl->lower == lower->ifindex)
+			pmtu_carrier(tunl, event == NETDEV_UNREGISTER ? NULL :
+								       lower);
+		else if (event != NETDEV_UP || !netif_dormant(tunl->dev))
+			continue;
+		if (event == NETDEV_UP || event == NETDEV_CHANGEMTU)
 			pmtu_rebind_later(tunl);
-		}
+	}
 }
 
 /**

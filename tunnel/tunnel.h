@@ -10,6 +10,7 @@
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <net/ip.h>
+#include <net/netns/hash.h>
 #include <net/route.h>
 
 #include "tunl.h"
@@ -118,12 +119,20 @@ extern struct hlist_head tunl_config_table[];
 #define TUNL_CONFIG_BITS 10
 
 /*
- * Configurations of devices that are up, with that remote and some others: the
- * caller compares. Under the RCU read lock.
+ * Configurations of devices that are up, over that netns and with that remote,
+ * and some others: the caller compares. Under the RCU read lock.
  */
-#define tunl_config_for_each(config, remote) \
-	hlist_for_each_entry_rcu(config, &tunl_config_table[ \
-		hash_32((__force u32)(remote), TUNL_CONFIG_BITS)], node)
+#define tunl_config_for_each(config, underlay, remote) \
+	hlist_for_each_entry_rcu(config, \
+				 tunl_config_bucket(underlay, remote), node)
+
+static inline struct hlist_head *tunl_config_bucket(const struct net *underlay,
+						    __be32 remote)
+{
+	return &tunl_config_table[hash_32((__force u32)remote ^
+					  net_hash_mix(underlay),
+					  TUNL_CONFIG_BITS)];
+}
 
 void tunl_config_show(struct net_device *dev);
 void tunl_config_hide(struct net_device *dev);
@@ -176,6 +185,6 @@ void tunl_pmtu_setup(struct net_device *dev);
 int tunl_pmtu_change(struct net_device *dev, int mtu);
 void tunl_pmtu_follow(struct net_device *dev);
 void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst);
-void tunl_pmtu_lower_event(struct net_device *lower);
+void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event);
 
 #endif /* _TUNL_TUNNEL_H */
