@@ -18,46 +18,11 @@
  */
 #define IPIP_NESTING_MAX 4
 
-/**
- * enum ipip_verdict - outcome of one step of the receive path
- *
- * Each but IPIP_OK is what became of a packet, with a counter of its own in
- * /proc/net/ipip and, for drops, a drop reason; stats.c does not compile
- * without them.
- *
- * @IPIP_OK:		go on
- * @IPIP_MALFORMED:	inner version, header length or length is wrong
- * @IPIP_CHECKSUM:	inner header checksum is wrong
- * @IPIP_TTL_ZERO:	inner TTL 0: discard (RFC 2003 §3.1)
- * @IPIP_NESTED:	more than IPIP_NESTING_MAX wrappers
- * @IPIP_ECN:		congestion was marked on a packet that does not know ECN
- *			(RFC 6040 §4.2)
- * @IPIP_IPSEC:		an IPsec policy forbids it
- * @IPIP_OPTIONS:	inner IP options malformed, or a source route
- * @IPIP_NO_ROUTE:	routing refused the inner packet (no route, martian)
- * @IPIP_RP_FILTER:	its source is not reached through this interface
- * @IPIP_NO_MEMORY:	out of memory
- * @IPIP_REFUSED:	sender is nobody's endpoint and net.ipv4.ipip.accept
- *			says no
- * @IPIP_DEVICE:	delivered, as received on the tunnel device
- * @IPIP_INGRESS:	delivered, as received on the interface of its wrapper
- * @IPIP_VERDICT_MAX:	number of verdicts
- */
+/* Outcome of one step of the receive path. */
 enum ipip_verdict {
 	IPIP_OK,
-	IPIP_MALFORMED,
-	IPIP_CHECKSUM,
-	IPIP_TTL_ZERO,
-	IPIP_NESTED,
-	IPIP_ECN,
-	IPIP_IPSEC,
-	IPIP_OPTIONS,
-	IPIP_NO_ROUTE,
-	IPIP_RP_FILTER,
-	IPIP_NO_MEMORY,
-	IPIP_REFUSED,
-	IPIP_DEVICE,
-	IPIP_INGRESS,
+#define VERDICT(verdict, ...) verdict,
+#include "verdicts.h"
 	IPIP_VERDICT_MAX
 };
 

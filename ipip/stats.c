@@ -8,28 +8,17 @@
 
 #include "ipip.h"
 
-/* In the order of enum ipip_verdict. */
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 static const struct {
 	const char		*name;
 	enum skb_drop_reason	reason;
-} stats_verdicts[] = {
-	{ "", SKB_DROP_REASON_NOT_SPECIFIED },
-	{ "drop_malformed", SKB_DROP_REASON_IP_INHDR },
-	{ "drop_checksum", SKB_DROP_REASON_IP_CSUM },
-	{ "drop_ttl_zero", SKB_DROP_REASON_IP_INHDR },
-	{ "drop_nested", SKB_DROP_REASON_NOT_SPECIFIED },
-	{ "drop_ecn", SKB_DROP_REASON_NOT_SPECIFIED },
-	{ "drop_ipsec_policy", SKB_DROP_REASON_XFRM_POLICY },
-	{ "drop_options", SKB_DROP_REASON_IP_INHDR },
-	{ "drop_no_route", SKB_DROP_REASON_IP_INNOROUTES },
-	{ "drop_rp_filter", SKB_DROP_REASON_IP_RPFILTER },
-	{ "drop_no_memory", SKB_DROP_REASON_NOMEM },
-	{ "drop_refused", SKB_DROP_REASON_IP_NOPROTO },
-	{ "delivered_device", SKB_DROP_REASON_NOT_SPECIFIED },
-	{ "delivered_ingress", SKB_DROP_REASON_NOT_SPECIFIED },
+} stats_verdicts[IPIP_VERDICT_MAX] = {
+#define VERDICT(verdict, name, reason) \
+	[verdict] = { name, SKB_DROP_REASON_##reason },
+#include "verdicts.h"
 };
-
-static_assert(ARRAY_SIZE(stats_verdicts) == IPIP_VERDICT_MAX);
 
 static u64 stats_sum(const struct ipip_net *in, enum ipip_verdict verdict)
 {
@@ -88,7 +77,7 @@ void ipip_stats_net_exit(struct net *net)
 }
 
 /**
- * ipip_stats_drop() - count and free a packet
+ * ipip_stats_drop() - count, trace and free a packet
  * @in:		netns of the outer packet
  * @skb:	consumed
  * @verdict:	why
@@ -96,6 +85,7 @@ void ipip_stats_net_exit(struct net *net)
 void ipip_stats_drop(const struct ipip_net *in, struct sk_buff *skb,
 		     enum ipip_verdict verdict)
 {
+	trace_ipip_drop(skb, stats_verdicts[verdict].name);
 	ipip_stats_count(in, verdict);
 	kfree_skb_reason(skb, stats_verdicts[verdict].reason);
 }

@@ -10,39 +10,23 @@
 
 #include "tunnel.h"
 
-/* In the order of enum tunl_verdict. */
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 static const struct {
 	const char		*name;
 	enum skb_drop_reason	reason;
-} stats_verdicts[] = {
-	{ "", SKB_DROP_REASON_NOT_SPECIFIED },
-	{ "tx_drop_not_ipv4", SKB_DROP_REASON_UNHANDLED_PROTO },
-	{ "tx_drop_malformed", SKB_DROP_REASON_IP_INHDR },
-	{ "tx_drop_ttl_zero", SKB_DROP_REASON_IP_INHDR },
-	{ "tx_drop_no_endpoint", SKB_DROP_REASON_IP_OUTNOROUTES },
-	{ "tx_drop_no_route", SKB_DROP_REASON_IP_OUTNOROUTES },
-	{ "tx_drop_loop_self", SKB_DROP_REASON_IP_OUTNOROUTES },
-	{ "tx_drop_loop_source", SKB_DROP_REASON_IP_OUTNOROUTES },
-	{ "tx_drop_loop_nested", SKB_DROP_REASON_IP_OUTNOROUTES },
-	{ "tx_drop_too_big", SKB_DROP_REASON_PKT_TOO_BIG },
-	{ "tx_drop_no_memory", SKB_DROP_REASON_NOMEM },
-	{ "tx_drop_underlay", SKB_DROP_REASON_NOT_SPECIFIED },
+} stats_verdicts[TUNL_VERDICT_MAX] = {
+#define VERDICT(verdict, name, reason) \
+	[verdict] = { name, SKB_DROP_REASON_##reason },
+#include "verdicts.h"
 };
 
-static_assert(ARRAY_SIZE(stats_verdicts) == TUNL_VERDICT_MAX);
-
-/* In the order of enum tunl_icmp. */
-static const char * const stats_icmp[] = {
-	NULL,
-	"icmp_relayed",
-	"icmp_deferred",
-	"icmp_ignored",
-	"icmp_not_ours",
-	"icmp_not_routed",
-	"icmp_malformed",
+static const char * const stats_icmp[TUNL_ICMP_MAX] = {
+#define OUTCOME(outcome, name) \
+	[outcome] = name,
+#include "verdicts.h"
 };
-
-static_assert(ARRAY_SIZE(stats_icmp) == TUNL_ICMP_MAX);
 
 static int stats_show(struct seq_file *seq, void *unused)
 {
@@ -118,12 +102,7 @@ const struct ethtool_ops tunl_stats_ethtool_ops = {
 	.get_link = ethtool_op_get_link,
 };
 
-/**
- * tunl_stats_count() - count a packet that was not sent
- * @dev:	the tunnel
- * @verdict:	why
- */
-void tunl_stats_count(struct net_device *dev, enum tunl_verdict verdict)
+static void stats_count(struct net_device *dev, enum tunl_verdict verdict)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 
@@ -150,14 +129,16 @@ void tunl_stats_count(struct net_device *dev, enum tunl_verdict verdict)
 }
 
 /**
- * tunl_stats_drop() - count and free a packet
+ * tunl_stats_drop() - count, trace and free a packet
  * @dev:	the tunnel
- * @skb:	consumed
+ * @skb:	inner packet, consumed; NULL if it has been freed already
+ * @remote:	outer destination, 0 if there is none
  * @verdict:	why
  */
-void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb,
+void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb, __be32 remote,
 		     enum tunl_verdict verdict)
 {
-	tunl_stats_count(dev, verdict);
+	trace_tunl_drop(dev, skb, remote, stats_verdicts[verdict].name);
+	stats_count(dev, verdict);
 	kfree_skb_reason(skb, stats_verdicts[verdict].reason);
 }

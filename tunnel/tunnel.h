@@ -21,66 +21,19 @@
  */
 #define TUNL_NESTING_MAX 4
 
-/**
- * enum tunl_verdict - outcome of one step of the transmit path
- *
- * Each but TUNL_OK is a reason not to send a packet, with a counter of its own
- * and a drop reason; stats.c does not compile without them.
- *
- * @TUNL_OK:		go on
- * @TUNL_NOT_IPV4:	only IPv4 is carried
- * @TUNL_MALFORMED:	no usable inner header
- * @TUNL_TTL_ZERO:	inner TTL 0: must not travel further (RFC 2003 §3.1)
- * @TUNL_NO_ENDPOINT:	no remote, no pointopoint address, no gateway
- * @TUNL_NO_ROUTE:	no route to the endpoint
- * @TUNL_LOOP_SELF:	the route to the endpoint leads into the same device
- * @TUNL_LOOP_SOURCE:	forwarded, and comes from the endpoint (RFC 2003 §3.2)
- * @TUNL_LOOP_NESTED:	wrapped, or on this stack, TUNL_NESTING_MAX times
- * @TUNL_TOO_BIG:	inner DF set and larger than the path takes
- * @TUNL_NO_MEMORY:	no room could be made for the outer header
- * @TUNL_UNDERLAY:	the outer packet was refused further down
- * @TUNL_VERDICT_MAX:	number of verdicts
- */
+/* Outcome of one step of the transmit path. */
 enum tunl_verdict {
 	TUNL_OK,
-	TUNL_NOT_IPV4,
-	TUNL_MALFORMED,
-	TUNL_TTL_ZERO,
-	TUNL_NO_ENDPOINT,
-	TUNL_NO_ROUTE,
-	TUNL_LOOP_SELF,
-	TUNL_LOOP_SOURCE,
-	TUNL_LOOP_NESTED,
-	TUNL_TOO_BIG,
-	TUNL_NO_MEMORY,
-	TUNL_UNDERLAY,
+#define VERDICT(verdict, ...) verdict,
+#include "verdicts.h"
 	TUNL_VERDICT_MAX
 };
 
-/**
- * enum tunl_icmp - what became of an ICMP error
- *
- * Each but the first has a counter in /proc/net/tunl.
- *
- * @TUNL_ICMP_FOREIGN:	not about a packet of protocol 4
- * @TUNL_ICMP_RELAYED:	an error was sent to the inner source
- * @TUNL_ICMP_DEFERRED:	the quote is too short for that: path MTU lowered, or to
- *			be told with the next packet
- * @TUNL_ICMP_IGNORED:	of a kind that is not relayed (RFC 2003 §4.1, §4.3)
- * @TUNL_ICMP_NOT_OURS:	quotes an outer packet that no device here can have sent
- * @TUNL_ICMP_NOT_ROUTED: quotes an inner packet that is not routed into the
- *			device of that endpoint
- * @TUNL_ICMP_MALFORMED: checksum wrong, or no inner header in the quote
- * @TUNL_ICMP_MAX:	number of outcomes
- */
+/* What became of an ICMP error. */
 enum tunl_icmp {
-	TUNL_ICMP_FOREIGN,
-	TUNL_ICMP_RELAYED,
-	TUNL_ICMP_DEFERRED,
-	TUNL_ICMP_IGNORED,
-	TUNL_ICMP_NOT_OURS,
-	TUNL_ICMP_NOT_ROUTED,
-	TUNL_ICMP_MALFORMED,
+	TUNL_ICMP_FOREIGN,	/* not about a packet of protocol 4 */
+#define OUTCOME(outcome, ...) outcome,
+#include "verdicts.h"
 	TUNL_ICMP_MAX
 };
 
@@ -171,8 +124,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev);
 int tunl_stats_net_init(struct net *net);
 void tunl_stats_net_exit(struct net *net);
 extern const struct ethtool_ops tunl_stats_ethtool_ops;
-void tunl_stats_count(struct net_device *dev, enum tunl_verdict verdict);
-void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb,
+void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb, __be32 remote,
 		     enum tunl_verdict verdict);
 
 /* pmtu.c */

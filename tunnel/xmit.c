@@ -233,7 +233,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (likely(!net_xmit_eval(err)))
 		dev_sw_netstats_tx_add(dev, 1, len);
 	else
-		tunl_stats_count(dev, TUNL_UNDERLAY);
+		tunl_stats_drop(dev, NULL, outer.remote, TUNL_UNDERLAY);
 	return NETDEV_TX_OK;
 
 put_route:
@@ -242,6 +242,6 @@ put_route:
 complain:
 	xmit_complain(skb, dev, &outer, verdict);
 drop:
-	tunl_stats_drop(dev, skb, verdict);
+	tunl_stats_drop(dev, skb, outer.remote, verdict);
 	return NETDEV_TX_OK;
 }
