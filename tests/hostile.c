@@ -2,7 +2,7 @@
 /*
  * Packets as an attacker, or a broken machine, would make them.
  *
- *   hostile DEVICE MODE SEED COUNT [OUTER-SRC OUTER-DST INNER-SRC INNER-DST MAC]
+ *   hostile DEVICE MODE SEED COUNT OUTER-SRC OUTER-DST INNER-SRC INNER-DST MAC
  *
  * MODE:
  *   wrapped   Ethernet frames on DEVICE: a sound outer header of protocol 4, and
@@ -100,7 +100,8 @@ static int inner_packet(uint8_t *p, uint32_t src, uint32_t dst)
 	if (any(5) > 1) {
 		mutate(p, len);
 		if (any(2)) {
-			p[10] = p[11] = 0;
+			p[10] = 0;
+			p[11] = 0;
 			ihl = (p[0] & 15) * 4;
 			if (ihl <= len)
 				memcpy(p + 10, &(uint16_t){ checksum(p, ihl) }, 2);
@@ -116,6 +117,8 @@ static int inner_packet(uint8_t *p, uint32_t src, uint32_t dst)
 int main(int argc, char **argv)
 {
 	uint32_t osrc, odst, isrc, idst, taken = 0, count, i;
+	static const uint8_t icmp_types[] = { 3, 3, 3, 5, 11, 12, 42 };
+	static const uint8_t gso_types[] = { 0, 1, 3, 4, 5, 0x81 };
 	struct virtio_net_hdr vnet;
 	static uint8_t frame[4096];
 	struct sockaddr_ll to = { .sll_family = AF_PACKET };
@@ -124,7 +127,7 @@ int main(int argc, char **argv)
 	int sock, len, on = 1, gso, ether, quote, header;
 
 	if (argc < 10) {
-		fprintf(stderr, "usage: hostile DEVICE MODE SEED COUNT OUTER-SRC OUTER-DST INNER-SRC INNER-DST MAC\n");
+		fprintf(stderr, "hostile: nine arguments, see its source\n");
 		return 2;
 	}
 	mode = argv[2];
@@ -134,8 +137,11 @@ int main(int argc, char **argv)
 	odst = inet_addr(argv[6]);
 	isrc = inet_addr(argv[7]);
 	idst = inet_addr(argv[8]);
-	sscanf(argv[9], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1],
-	       &mac[2], &mac[3], &mac[4], &mac[5]);
+	if (sscanf(argv[9], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1],
+		   &mac[2], &mac[3], &mac[4], &mac[5]) != 6) {
+		fprintf(stderr, "hostile: %s: no MAC address\n", argv[9]);
+		return 2;
+	}
 
 	gso = !strcmp(mode, "gso");
 	ether = strcmp(mode, "inner") && !gso;
@@ -163,7 +169,7 @@ int main(int argc, char **argv)
 		} else if (gso) {
 			memset(&vnet, 0, sizeof(vnet));
 			vnet.flags = any(2);
-			vnet.gso_type = (uint8_t[]){ 0, 1, 3, 4, 5, 0x81 }[any(6)];
+			vnet.gso_type = gso_types[any(sizeof(gso_types))];
 			vnet.gso_size = any(2) ? any(1500) : any(65536);
 			vnet.hdr_len = any(4) ? 54 : any(200);
 			vnet.csum_start = any(4) ? 20 : any(100);
@@ -185,9 +191,10 @@ int main(int argc, char **argv)
 				quote = any(quote + 1);
 			for (len = 20; len < 28; len++)
 				p[len] = any(3) ? 0 : any(256);
-			p[20] = (uint8_t[]){ 3, 3, 3, 5, 11, 12, 42 }[any(7)];
+			p[20] = icmp_types[any(sizeof(icmp_types))];
 			p[21] = any(17);
-			p[22] = p[23] = 0;
+			p[22] = 0;
+			p[23] = 0;
 			len = 28 + quote;
 			ip_header(p, odst, osrc, IPPROTO_ICMP, 5, len);
 			if (any(10))
@@ -205,7 +212,8 @@ int main(int argc, char **argv)
 					p[header * 4 + 9] = IPPROTO_IPIP;
 				if (!any(4))
 					mutate(p + 1, 10);
-				p[10] = p[11] = 0;
+				p[10] = 0;
+				p[11] = 0;
 				memcpy(p + 10, &(uint16_t){ checksum(p, header * 4) }, 2);
 				if (!any(8))
 					len = any(len + 1);
