@@ -133,12 +133,12 @@ change() { # NS OTHER: one line for ip
 }
 
 # 25 changes in each namespace at once; what cannot be done is not.
-batch() {
+batch() { # [COMMAND that runs ip]
 	local i
 	for ((i = 0; i < 25; i++)); do change a 2; done >"$tmp/batch.a"
 	for ((i = 0; i < 25; i++)); do change b 1; done >"$tmp/batch.b"
-	ip -n a -force -batch "$tmp/batch.a" &
-	ip -n b -force -batch "$tmp/batch.b"
+	"$@" ip -n a -force -batch "$tmp/batch.a" &
+	"$@" ip -n b -force -batch "$tmp/batch.b"
 	wait $!
 	case $((RANDOM % 4)) in
 	0) ns a /usr/bin/python3 -IS "$TUNL_TOP/tests/netlink.py" change tunl \
@@ -172,6 +172,10 @@ check "and a reaches b, configured anew" poll 30 alive
 
 failslab=/sys/kernel/debug/failslab
 if [ -e $failslab ]; then
+	# Only in that process, not in the fork before it.
+	unlucky() {
+		bash -c 'echo 1 >/proc/self/make-it-fail; exec "$@"' unlucky "$@"
+	}
 	failing() { # PER-MILLE
 		echo 0 >"$failslab/verbose"
 		echo Y >"$failslab/task-filter"
@@ -181,11 +185,7 @@ if [ -e $failslab ]; then
 		echo -1 >"$failslab/times"
 		local i
 		for ((i = 0; i < CHURN_CHANGES; i += 50)); do
-			# only this shell, and what it runs
-			(
-				echo 1 >"/proc/$BASHPID/make-it-fail"
-				batch
-			) >/dev/null 2>&1
+			quietly batch unlucky
 		done
 		echo 0 >"$failslab/probability"
 		true
@@ -198,15 +198,10 @@ if [ -e $failslab ]; then
 		echo 100 >"$failslab/probability"
 		for ((i = 0; i < CHURN_CYCLES; i++)); do
 			echo "$((RANDOM % 60 + 3))" >"$failslab/interval"
-			(
-				echo 1 >"/proc/$BASHPID/make-it-fail"
-				exec rmmod tunnel ipip
-			) 2>/dev/null
+			quietly unlucky rmmod tunnel ipip
 			for module in ipip tunnel; do
-				loaded "$module" || (
-					echo 1 >"/proc/$BASHPID/make-it-fail"
-					load "$module"
-				) 2>/dev/null
+				loaded "$module" ||
+					quietly unlucky insmod "$TUNL_BUILD/$module/$module.ko"
 			done
 		done
 		echo 0 >"$failslab/probability"

@@ -87,7 +87,7 @@ check_eq "local: the same" \
 	"$(relayed a/lo "${own[@]}" "${from_r[@]}" "${kinds[@]}" | sed 's/10\.9\.0\.1/self/g')" \
 	"3/1 from self, 3/0 from self, 3/1 from self, 3/0 from self, 3/1 from self, 3/1 from self"
 check_eq "the endpoint has no protocol 4: host unreachable" \
-	"$(relayed h/eth0 "${forwarded[@]}" "${from_b[@]}" -- error.type=3 error.code=2 --)" \
+	"$(relayed h/eth0 "${forwarded[@]}" "${from_b[@]}" error.type=3 error.code=2)" \
 	"3/1 from 10.1.0.1"
 check_eq "counted" "$(rises error "${forwarded[@]}" "${from_r[@]}" error.type=11)" icmp_relayed+1
 
