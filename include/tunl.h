@@ -82,7 +82,7 @@ struct tunl_config {
  * @since:	when it came, in jiffies
  */
 struct tunl_fault {
-	spinlock_t	lock; /* see above */
+	spinlock_t	lock; /* of the rest */
 	bool		pending;
 	u8		code;
 	__be32		remote;
@@ -105,12 +105,13 @@ struct tunl_stats;
  *		the device is deleted before its underlay goes
  * @dev:	the device this belongs to
  * @stats:	drops by verdict, per CPU
+ * @fault:	last ICMP error that could not be relayed at once; near the others
+ *		that the packet path reads
  * @parms:	what the administrator set explicitly (RTNL)
  * @pointopoint: the pointopoint address in use as endpoint; 0: none (RTNL)
  * @rebind:	looks at the underlay again, under RTNL, when the packet path has
  *		seen it change. Holds a reference to the device while pending
  * @siblings:	in the list of devices with the same underlay (RTNL)
- * @fault:	last ICMP error that could not be relayed at once
  *
  * ipip.ko reads @magic, @config (its @parms.local and @parms.remote) and
  * @underlay.
@@ -124,12 +125,12 @@ struct tunl_dev {
 	struct net			*underlay;
 	struct net_device		*dev;
 	struct tunl_stats __percpu	*stats;
+	struct tunl_fault		fault;
 
 	struct tunl_parms		parms;
 	__be32				pointopoint;
 	struct work_struct		rebind;
 	struct list_head		siblings;
-	struct tunl_fault		fault;
 };
 
 /**

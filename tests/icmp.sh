@@ -189,7 +189,7 @@ check_eq "sent to a broadcast address: not even looked at" \
 check_eq "an inner source that is a broadcast address is sent nothing" \
 	"$(relayed h/eth0 src=10.1.0.255 dst=10.9.0.2 "${from_r[@]}" error.type=3 error.code=1)" lost
 sysctl_set a net.ipv4.conf.all.rp_filter 1
-check_eq "nor is one that would not come in where it is" \
+check_eq "one behind another router is told, with strict rp_filter" \
 	"$(ip -n a route add 10.7.0.0/24 via 10.1.0.2; relayed h/eth0 src=10.7.0.1 dst=10.9.0.2 \
 		"${from_r[@]}" error.type=3 error.code=1 | sed 's/ from.*//')" 3/1
 sysctl_set a net.ipv4.ip_forward 0

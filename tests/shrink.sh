@@ -158,7 +158,6 @@ check_eq "segments too big for a path known to be small: their sender is told at
 large_nodf
 check_eq "without DF they all arrive" "$arrived" 20
 
-kill %% 2>/dev/null
 ip -n a link del tunl
 ip -n b link del tunl
 unload

@@ -199,6 +199,7 @@ class Packet:
         else:
             sock = socket_in(source, socket.AF_INET, socket.SOCK_RAW,
                              socket.IPPROTO_RAW)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             where = (self.dst, 0)
         for _ in range(self.times):
             time.sleep(self.every)

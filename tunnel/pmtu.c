@@ -218,7 +218,8 @@ void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event)
 	struct tunl_dev *tunl;
 
 	ASSERT_RTNL();
-	if (tunl_device_is_ours(lower))
+	/* A netns whose creation fails loses its devices before it has us. */
+	if (!tn || tunl_device_is_ours(lower))
 		return;
 
 	list_for_each_entry(tunl, &tn->devices, siblings) {
