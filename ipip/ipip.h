@@ -31,14 +31,18 @@ enum ipip_accept {
 	IPIP_ACCEPT_AUTO,	/* anybody's, until a tunnel is configured */
 	IPIP_ACCEPT_PEERS,	/* configured endpoints only */
 	IPIP_ACCEPT_ANY,	/* anybody's, as in 1994 */
-	IPIP_ACCEPT_MAX
 };
 
 /* net.ipv4.ipip.deliver: where packets of configured endpoints arrive. */
 enum ipip_deliver {
 	IPIP_DELIVER_DEVICE,	/* on the tunnel device */
 	IPIP_DELIVER_INGRESS,	/* where the wrapper did, as in 1994 */
-	IPIP_DELIVER_MAX
+};
+
+/* net.ipv4.ipip.refuse: what strangers are told. */
+enum ipip_refuse {
+	IPIP_REFUSE_SILENT,
+	IPIP_REFUSE_UNREACHABLE,	/* as by a host without any tunnel */
 };
 
 /**
@@ -56,11 +60,15 @@ struct ctl_table_header;
  * struct ipip_net - what ipip.ko keeps per netns (of the outer packets)
  * @accept:	enum ipip_accept; READ_ONCE/WRITE_ONCE
  * @deliver:	enum ipip_deliver; READ_ONCE/WRITE_ONCE
+ * @refuse:	enum ipip_refuse; READ_ONCE/WRITE_ONCE
  * @latched:	a tunnel has been configured, "auto" is closed; only a write to
  *		the sysctl opens it again. READ_ONCE/WRITE_ONCE
  * @stranger_seen: the first packet from a stranger has been logged
- * @peers:	devices that are up, by remote; those in gateway mode under 0
- *		(RCU, writers RTNL)
+ * @peer_count:	devices that are up (RTNL)
+ * @gateways:	of them those in gateway mode that are in this netns; READ_ONCE,
+ *		writers RTNL
+ * @peers:	devices that are up, by remote; those in gateway mode that are
+ *		elsewhere under 0 (RCU, writers RTNL)
  * @stats:	counters, per CPU
  * @refusals:	limits the log lines about refused packets
  * @sysctl:	registration of @table
@@ -69,8 +77,11 @@ struct ctl_table_header;
 struct ipip_net {
 	u8				accept;
 	u8				deliver;
+	u8				refuse;
 	bool				latched;
 	bool				stranger_seen;
+	unsigned int			peer_count;
+	unsigned int			gateways;
 	struct rhltable			peers;
 	struct ipip_stats __percpu	*stats;
 	struct ratelimit_state		refusals;
@@ -107,8 +118,8 @@ int ipip_policy_net_init(struct net *net);
 void ipip_policy_net_exit(struct net *net);
 void ipip_policy_latch(struct ipip_net *in, const char *device);
 bool ipip_policy_open(const struct ipip_net *in);
-void ipip_policy_log_accepted(struct ipip_net *in, const struct iphdr *outer);
-void ipip_policy_log_refused(struct ipip_net *in, const struct iphdr *outer);
+void ipip_policy_log_accepted(const struct net *net, const struct iphdr *outer);
+void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer);
 const char *ipip_policy_state(const struct ipip_net *in);
 
 /* stats.c */

@@ -14,6 +14,9 @@
 #include "ipip.h"
 #include "tunl.h"
 
+/* Times that queues are emptied at unloading, before the last time. */
+#define MAIN_QUEUE_PASSES 4
+
 unsigned int ipip_net_id __read_mostly;
 
 /*
@@ -162,6 +165,24 @@ static void __net_exit main_net_pre_exit(struct net *net)
 	nf_queue_nf_hook_drop(net);
 }
 
+/*
+ * Queues are emptied one after the other, and one on its way from a later to an
+ * earlier one is missed. Each pass leaves what moves at that very moment.
+ */
+static void main_empty_queues(void)
+{
+	struct net *net;
+	int pass;
+
+	for (pass = 0; pass < MAIN_QUEUE_PASSES; pass++) {
+		down_read(&net_rwsem);
+		for_each_net(net)
+			nf_queue_nf_hook_drop(net);
+		up_read(&net_rwsem);
+		synchronize_net();
+	}
+}
+
 static void __net_exit main_net_exit(struct net *net)
 {
 	ipip_policy_net_exit(net);
@@ -206,6 +227,7 @@ unregister_pernet:
 static void __exit main_exit(void)
 {
 	main_unregister();
+	main_empty_queues();
 	ipip_peer_exit();
 	unregister_pernet_subsys(&main_net_ops);
 }

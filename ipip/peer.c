@@ -15,13 +15,15 @@
 
 /**
  * struct ipip_peer - one tunnel device that is up
- * @node:	in ipip_net.peers
- * @by_dev:	in peer_by_dev (RTNL)
+ * @node:	in ipip_net.peers, if @listed
+ * @by_dev:	in peer_by_dev (RCU, writers RTNL)
  * @remote:	outer source its packets come from; 0: gateway mode
  * @local:	outer destination they must have; 0: any
  * @dev:	the device. Not a reference: taken out on NETDEV_DOWN, a grace
  *		period before the device can go
  * @in:		netns of the outer packets
+ * @listed:	all but those in gateway mode that are in that netns and in no
+ *		VRF: these are found by the route
  * @rcu:	for freeing
  *
  * Does not change once published: a change is a new one in, the old one out.
@@ -33,6 +35,7 @@ struct ipip_peer {
 	__be32			local;
 	struct net_device	*dev;
 	struct ipip_net		*in;
+	bool			listed;
 	struct rcu_head		rcu;
 };
 
@@ -82,42 +85,104 @@ struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
 	return wildcard ? wildcard->dev : NULL;
 }
 
+static struct ipip_peer *peer_find(const struct net_device *dev)
+{
+	struct ipip_peer *peer;
+
+	hash_for_each_possible_rcu(peer_by_dev, peer, by_dev,
+				   (unsigned long)dev, lockdep_rtnl_is_held())
+		if (peer->dev == dev)
+			return peer;
+	return NULL;
+}
+
 /*
- * Is the inner source routed through @dev to the gateway @remote, and nowhere
- * else? Several nexthops must all be that; dead ones do not count.
+ * The device through which the inner source is routed to the gateway @remote,
+ * and nowhere else. Several nexthops must all be that; dead ones do not count.
  */
-static bool peer_routes_back(const struct net_device *dev, __be32 remote,
-			     const struct iphdr *inner)
+static struct net_device *peer_way_back(struct net *net, int l3mdev,
+					__be32 remote,
+					const struct iphdr *inner)
 {
 	struct flowi4 fl4 = {
 		.daddr = inner->saddr,
 		.saddr = inner->daddr,
 		.flowi4_iif = LOOPBACK_IFINDEX,
-		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
+		.flowi4_l3mdev = l3mdev,
 	};
 	const struct fib_nh_common *nhc;
+	struct net_device *dev = NULL;
 	struct fib_result res;
-	bool found = false;
 	unsigned int i;
 
-	if (fib_lookup(dev_net(dev), &fl4, &res, FIB_LOOKUP_NOREF) ||
+	if (fib_lookup(net, &fl4, &res, FIB_LOOKUP_NOREF) ||
 	    res.type != RTN_UNICAST)
-		return false;
+		return NULL;
 
 	for (i = 0; i < fib_info_num_path(res.fi); i++) {
 		nhc = fib_info_nhc(res.fi, i);
 		/* A group may have shrunk meanwhile. */
 		if (!nhc)
-			return false;
+			return NULL;
 		if (nhc->nhc_flags & RTNH_F_DEAD)
 			continue;
-		if (nhc->nhc_dev != dev || nhc->nhc_gw_family != AF_INET ||
+		if ((dev && nhc->nhc_dev != dev) ||
+		    nhc->nhc_gw_family != AF_INET ||
 		    nhc->nhc_gw.ipv4 != remote)
-			return false;
-		found = true;
+			return NULL;
+		dev = nhc->nhc_dev;
 	}
 
-	return found;
+	return dev;
+}
+
+/* In the netns of the outer packet: the route names the device. */
+static struct net_device *peer_gateway_here(const struct ipip_net *in,
+					    struct net *net,
+					    const struct iphdr *outer,
+					    const struct iphdr *inner)
+{
+	const struct ipip_peer *peer;
+	struct net_device *dev;
+
+	if (!READ_ONCE(in->gateways))
+		return NULL;
+
+	dev = peer_way_back(net, 0, outer->saddr, inner);
+	peer = dev ? peer_find(dev) : NULL;
+	if (!peer || peer->in != in || peer->remote || peer->listed ||
+	    (peer->local && peer->local != outer->daddr))
+		return NULL;
+
+	return dev;
+}
+
+/* In other netns and VRFs: a look into each. */
+static struct net_device *peer_gateway_elsewhere(const struct ipip_net *in,
+						 const struct iphdr *outer,
+						 const struct iphdr *inner)
+{
+	struct rhlist_head *pos, *list = peer_list(in, 0);
+	const struct net_device *way = NULL;
+	const struct ipip_peer *peer;
+	struct net *net = NULL;
+	int l3mdev, last = 0;
+
+	rhl_for_each_entry_rcu(peer, pos, list, node) {
+		if (peer->local && peer->local != outer->daddr)
+			continue;
+
+		l3mdev = l3mdev_master_ifindex_rcu(peer->dev);
+		if (!net_eq(net, dev_net(peer->dev)) || l3mdev != last) {
+			net = dev_net(peer->dev);
+			last = l3mdev;
+			way = peer_way_back(net, l3mdev, outer->saddr, inner);
+		}
+		if (way == peer->dev)
+			return peer->dev;
+	}
+
+	return NULL;
 }
 
 /**
@@ -127,59 +192,57 @@ static bool peer_routes_back(const struct net_device *dev, __be32 remote,
  *		reallocated
  *
  * The routing table says whom to believe: the route back to the inner source
- * must lead through that device to the outer source as gateway. Caller holds
- * the RCU read lock.
+ * must lead through that device to the outer source as gateway. One lookup,
+ * however many devices there are, and one more for each netns or VRF that some
+ * have been moved to. Caller holds the RCU read lock.
  *
  * Return: the device, which is up, or NULL.
  */
 struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
 					    struct sk_buff *skb)
 {
-	struct rhlist_head *pos, *list = peer_list(in, 0);
 	const struct iphdr *outer, *inner;
-	const struct ipip_peer *peer;
+	struct net_device *dev;
 
-	if (!list || !pskb_may_pull(skb, sizeof(*inner)))
+	/* A broadcast may come from 0.0.0.0, which is no gateway. */
+	if ((!READ_ONCE(in->gateways) && !peer_list(in, 0)) ||
+	    !ip_hdr(skb)->saddr || !pskb_may_pull(skb, sizeof(*inner)))
 		return NULL;
 
 	outer = ip_hdr(skb);
 	inner = (const struct iphdr *)skb->data;
-	rhl_for_each_entry_rcu(peer, pos, list, node) {
-		if (peer->local && peer->local != outer->daddr)
-			continue;
-		if (peer_routes_back(peer->dev, outer->saddr, inner))
-			return peer->dev;
-	}
-
-	return NULL;
+	dev = peer_gateway_here(in, dev_net(skb->dev), outer, inner);
+	return dev ?: peer_gateway_elsewhere(in, outer, inner);
 }
 
 /**
  * ipip_peer_any() - is there a peer
  * @in:		netns of the outer packets
  *
- * Return: true if a tunnel over this netns is up.
+ * Caller holds RTNL. Return: true if a tunnel over this netns is up.
  */
 bool ipip_peer_any(const struct ipip_net *in)
 {
-	return atomic_read(&in->peers.ht.nelems);
+	ASSERT_RTNL();
+	return in->peer_count;
+}
+
+static void peer_count(struct ipip_peer *peer, int by)
+{
+	struct ipip_net *in = peer->in;
+
+	in->peer_count += by;
+	if (!peer->listed)
+		WRITE_ONCE(in->gateways, in->gateways + by);
 }
 
 static void peer_withdraw(struct ipip_peer *peer)
 {
-	hlist_del(&peer->by_dev);
-	rhltable_remove(&peer->in->peers, &peer->node, peer_params);
+	peer_count(peer, -1);
+	hash_del_rcu(&peer->by_dev);
+	if (peer->listed)
+		rhltable_remove(&peer->in->peers, &peer->node, peer_params);
 	kfree_rcu(peer, rcu);
-}
-
-static struct ipip_peer *peer_find(const struct net_device *dev)
-{
-	struct ipip_peer *peer;
-
-	hash_for_each_possible(peer_by_dev, peer, by_dev, (unsigned long)dev)
-		if (peer->dev == dev)
-			return peer;
-	return NULL;
 }
 
 static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
@@ -196,13 +259,20 @@ static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
 	peer->in = ipip_net(tunl->underlay);
 	peer->remote = parms->remote;
 	peer->local = parms->local;
-	err = rhltable_insert(&peer->in->peers, &peer->node, peer_params);
-	if (err) {
-		kfree(peer);
-		return err;
+	peer->listed = peer->remote ||
+		       !net_eq(dev_net(dev), tunl->underlay) ||
+		       l3mdev_master_ifindex(dev);
+	if (peer->listed) {
+		err = rhltable_insert(&peer->in->peers, &peer->node,
+				      peer_params);
+		if (err) {
+			kfree(peer);
+			return err;
+		}
 	}
 
-	hash_add(peer_by_dev, &peer->by_dev, (unsigned long)dev);
+	hash_add_rcu(peer_by_dev, &peer->by_dev, (unsigned long)dev);
+	peer_count(peer, 1);
 	return 0;
 }
 
@@ -224,7 +294,8 @@ static void peer_update(struct net_device *dev, const struct tunl_dev *tunl)
 
 	ASSERT_RTNL();
 	parms = &rtnl_dereference(tunl->config)->parms;
-	if (parms->remote || dev->flags & IFF_UP)
+	/* Not what a container did to a device that it was given. */
+	if (parms->remote || peer_wanted(dev, tunl, parms))
 		ipip_policy_latch(ipip_net(tunl->underlay), dev->name);
 
 	old = peer_find(dev);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whom to believe: net.ipv4.ipip.accept and net.ipv4.ipip.deliver, per netns.
+ * Whom to believe, where what he sends arrives, what others are told:
+ * net.ipv4.ipip.accept, .deliver and .refuse, per netns.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
 #include <linux/net.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysctl.h>
@@ -24,6 +26,11 @@ static const char *const policy_accepts[] = {
 static const char *const policy_delivers[] = {
 	[IPIP_DELIVER_DEVICE] = "device",
 	[IPIP_DELIVER_INGRESS] = "ingress",
+};
+
+static const char *const policy_refusals[] = {
+	[IPIP_REFUSE_SILENT] = "silent",
+	[IPIP_REFUSE_UNREACHABLE] = "unreachable",
 };
 
 /**
@@ -51,6 +58,13 @@ static struct policy_choice policy_deliver = {
 	.name = "deliver",
 	.values = policy_delivers,
 	.count = ARRAY_SIZE(policy_delivers),
+	.given = -1,
+};
+
+static struct policy_choice policy_refuse = {
+	.name = "refuse",
+	.values = policy_refusals,
+	.count = ARRAY_SIZE(policy_refusals),
 	.given = -1,
 };
 
@@ -88,6 +102,9 @@ MODULE_PARM_DESC(accept, "net.ipv4.ipip.accept of every netns: auto, peers or an
 module_param_cb(deliver, &policy_param_ops, &policy_deliver, 0444);
 MODULE_PARM_DESC(deliver, "net.ipv4.ipip.deliver of every netns: device or ingress (default: device)");
 
+module_param_cb(refuse, &policy_param_ops, &policy_refuse, 0444);
+MODULE_PARM_DESC(refuse, "net.ipv4.ipip.refuse of every netns: silent or unreachable (default: silent)");
+
 static int policy_sysctl(compat_ctl_table *table, int write, void *buffer,
 			 size_t *lenp, loff_t *ppos)
 {
@@ -114,16 +131,19 @@ static int policy_sysctl(compat_ctl_table *table, int write, void *buffer,
 	/*
 	 * Writing "auto" arms it again, also if it was "auto" already; but with
 	 * a tunnel up it is closed, or a boot script that applies all sysctls
-	 * once more would open it.
+	 * once more would open it. Under RTNL, or one that comes up just now
+	 * would not count.
 	 */
+	rtnl_lock();
 	if (value == &in->accept)
 		WRITE_ONCE(in->latched, ipip_peer_any(in));
 	WRITE_ONCE(*value, i);
+	rtnl_unlock();
 	return 0;
 }
 
-/* Both entries, and the empty one that compat_register_net_sysctl() wants. */
-#define POLICY_ENTRIES 2
+/* And an empty one behind them that compat_register_net_sysctl() wants. */
+#define POLICY_ENTRIES 3
 
 static const struct ctl_table policy_table[POLICY_ENTRIES + 1] = {
 	{
@@ -137,6 +157,12 @@ static const struct ctl_table policy_table[POLICY_ENTRIES + 1] = {
 		.mode = 0644,
 		.proc_handler = policy_sysctl,
 		.extra2 = &policy_deliver,
+	},
+	{
+		.procname = "refuse",
+		.mode = 0644,
+		.proc_handler = policy_sysctl,
+		.extra2 = &policy_refuse,
 	},
 };
 
@@ -161,6 +187,9 @@ int ipip_policy_net_init(struct net *net)
 	in->deliver = IPIP_DELIVER_DEVICE;
 	if (policy_deliver.given >= 0)
 		in->deliver = policy_deliver.given;
+	in->refuse = IPIP_REFUSE_SILENT;
+	if (policy_refuse.given >= 0)
+		in->refuse = policy_refuse.given;
 	ratelimit_state_init(&in->refusals, 10 * HZ, 1);
 	ratelimit_set_flags(&in->refusals, RATELIMIT_MSG_ON_RELEASE);
 
@@ -171,6 +200,7 @@ int ipip_policy_net_init(struct net *net)
 		in->table[i].extra1 = in;
 	in->table[0].data = &in->accept;
 	in->table[1].data = &in->deliver;
+	in->table[2].data = &in->refuse;
 
 	in->sysctl = compat_register_net_sysctl(net, "net/ipv4/ipip", in->table,
 						POLICY_ENTRIES);
@@ -246,33 +276,50 @@ const char *ipip_policy_state(const struct ipip_net *in)
 	return policy_accepts[accept];
 }
 
+#define POLICY_WHERE_LEN sizeof("netns 4294967295: ")
+
+/* Which netns, by the number that lsns shows; the initial one needs none. */
+static const char *policy_where(const struct net *net, char *text)
+{
+	*text = '\0';
+	if (!net_eq(net, &init_net))
+		snprintf(text, POLICY_WHERE_LEN, "netns %u: ", net->ns.inum);
+	return text;
+}
+
 /**
  * ipip_policy_log_accepted() - a stranger's packet has been decapsulated
- * @in:		netns of the outer packet
+ * @net:	netns of the outer packet
  * @outer:	its header
  *
- * Logs once per netns.
+ * Logs once per netns; anybody may have many of those, hence a limit for all
+ * of them, here and below.
  */
-void ipip_policy_log_accepted(struct ipip_net *in, const struct iphdr *outer)
+void ipip_policy_log_accepted(const struct net *net, const struct iphdr *outer)
 {
+	struct ipip_net *in = ipip_net(net);
+	char where[POLICY_WHERE_LEN];
+
 	if (likely(READ_ONCE(in->stranger_seen)))
 		return;
 
 	WRITE_ONCE(in->stranger_seen, true);
-	pr_notice("decapsulating for %pI4, which is no configured endpoint; net.ipv4.ipip.accept=peers forbids that\n",
-		  &outer->saddr);
+	pr_notice_ratelimited("%sdecapsulating for %pI4, which is no configured endpoint; net.ipv4.ipip.accept=peers forbids that\n",
+			      policy_where(net, where), &outer->saddr);
 }
 
 /**
  * ipip_policy_log_refused() - a stranger's packet has been refused
- * @in:		netns of the outer packet
+ * @net:	netns of the outer packet
  * @outer:	its header
  *
  * Logs at most once in ten seconds per netns.
  */
-void ipip_policy_log_refused(struct ipip_net *in, const struct iphdr *outer)
+void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer)
 {
-	if (__ratelimit(&in->refusals))
-		pr_notice("refused a packet of %pI4, which is no configured endpoint; net.ipv4.ipip.accept=any would accept it\n",
-			  &outer->saddr);
+	char where[POLICY_WHERE_LEN];
+
+	if (__ratelimit(&ipip_net(net)->refusals))
+		pr_notice_ratelimited("%srefused a packet of %pI4, which is no configured endpoint; net.ipv4.ipip.accept=any would accept it\n",
+				      policy_where(net, where), &outer->saddr);
 }

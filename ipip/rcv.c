@@ -6,6 +6,7 @@
 #include <linux/inetdevice.h>
 #include <linux/netfilter.h>
 #include <net/dst_metadata.h>
+#include <net/icmp.h>
 #include <net/inet_ecn.h>
 #include <net/ip_tunnels.h>
 #include <net/xfrm.h>
@@ -82,6 +83,9 @@ static enum ipip_verdict rcv_strip(struct sk_buff *skb, bool xnet)
 
 	if (iptunnel_pull_header(skb, 0, htons(ETH_P_IP), xnet))
 		return IPIP_NO_MEMORY;
+	/* The core scrubs the mark and the timestamp, but not this. */
+	if (xnet)
+		skb->priority = 0;
 
 	return IPIP_OK;
 }
@@ -182,13 +186,22 @@ static void rcv_deliver_again(struct ipip_net *in, struct sk_buff *skb)
 
 /*
  * Where the wrapper came in, as in 1994: what ip_rcv() would do, except that
- * the packet goes on from here, since its interface has already seen it.
+ * the packet goes on from here, since its interface has already seen it. From a
+ * member of a VRF it goes on as that: sockets of no VRF are not to get it.
  */
 static void rcv_deliver_ingress(struct ipip_net *in, struct sk_buff *skb,
 				int iif)
 {
 	struct net *net = dev_net(skb->dev);
+	u16 vrf = IPCB(skb)->flags & IPSKB_L3SLAVE;
+	int member = vrf ? IPCB(skb)->iif : iif;
 	const struct iphdr *iph = ip_hdr(skb);
+
+	/* From this host to itself: whatever is inside would pass as local. */
+	if (unlikely(skb->dev->flags & IFF_LOOPBACK)) {
+		ipip_stats_drop(in, skb, IPIP_NO_ROUTE);
+		return;
+	}
 
 	if (pskb_trim_rcsum(skb, ntohs(iph->tot_len))) {
 		ipip_stats_drop(in, skb, IPIP_NO_MEMORY);
@@ -205,7 +218,8 @@ static void rcv_deliver_ingress(struct ipip_net *in, struct sk_buff *skb,
 	skb_set_transport_header(skb, iph->ihl * 4);
 	skb->skb_iif = iif;
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	IPCB(skb)->iif = iif;
+	IPCB(skb)->flags = vrf;
+	IPCB(skb)->iif = member;
 	skb_orphan(skb);
 
 	NF_HOOK(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb, skb->dev,
@@ -285,22 +299,27 @@ int ipip_rcv_peer(struct sk_buff *skb)
  * ipip_rcv_stranger() - last tunnel4 handler: what nobody else took
  * @skb:	outer packet, skb->data behind its header; consumed
  *
- * A refusal is silent on the wire: an answer would tell a scanner that
- * protocol 4 lives here.
+ * A refusal is silent on the wire, unless net.ipv4.ipip.refuse says otherwise:
+ * tunnel4's answer would tell a scanner that protocol 4 lives here, and from
+ * ours he could not tell a host that has no tunnel at all.
  *
  * Return: 0 always.
  */
 int ipip_rcv_stranger(struct sk_buff *skb)
 {
-	struct ipip_net *in = ipip_net(dev_net(skb->dev));
+	const struct net *net = dev_net(skb->dev);
+	struct ipip_net *in = ipip_net(net);
 
 	if (!ipip_policy_open(in)) {
-		ipip_policy_log_refused(in, ip_hdr(skb));
+		ipip_policy_log_refused(net, ip_hdr(skb));
+		if (READ_ONCE(in->refuse) == IPIP_REFUSE_UNREACHABLE &&
+		    xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
+			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
 		ipip_stats_drop(in, skb, IPIP_REFUSED);
 		return 0;
 	}
 
-	ipip_policy_log_accepted(in, ip_hdr(skb));
+	ipip_policy_log_accepted(net, ip_hdr(skb));
 	rcv_decapsulate(in, skb, NULL);
 	return 0;
 }

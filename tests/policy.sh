@@ -136,7 +136,7 @@ peers_and_any() {
 }
 
 settings() { # NS
-	ns "$1" sysctl -n net.ipv4.ipip.accept net.ipv4.ipip.deliver | paste -sd ' '
+	ns "$1" sysctl -n net.ipv4.ipip.accept net.ipv4.ipip.deliver net.ipv4.ipip.refuse | paste -sd ' '
 }
 
 parameters() {
@@ -144,14 +144,16 @@ parameters() {
 
 	must load ipip
 	must netns_add later
-	check_eq "a namespace that was there begins with peers" "$(settings P)" "peers device"
-	check_eq "and so does a later one" "$(settings later)" "peers device"
+	check_eq "a namespace that was there begins with peers" "$(settings P)" "peers device silent"
+	check_eq "and so does a later one" "$(settings later)" "peers device silent"
 	for value in nobody '' 'any peers' ANY; do
 		check_not "accept='$value' is refused" set_accept "$value"
 		check_not "deliver='$value' is refused" \
 			sysctl -qw "net.ipv4.ipip.deliver=$value"
+		check_not "refuse='$value' is refused" \
+			sysctl -qw "net.ipv4.ipip.refuse=$value"
 	done
-	check_eq "after that all is as it was" "$(settings init)" "auto device"
+	check_eq "after that all is as it was" "$(settings init)" "auto device silent"
 	must unload
 	ip netns delete later
 
@@ -159,14 +161,15 @@ parameters() {
 	check_not "ipip.ko does not load with accept=nobody" load ipip accept=nobody
 	check "and says why" klog_has 'ipip: accept=nobody'
 	check_not "nor with deliver=nowhere" load ipip deliver=nowhere
-	must load ipip accept=any deliver=ingress
+	check_not "nor with refuse=politely" load ipip refuse=politely
+	must load ipip accept=any deliver=ingress refuse=unreachable
 	must netns_add later
-	check_eq "parameters hold in the first namespace" "$(settings init)" "any ingress"
-	check_eq "in one that was there" "$(settings P)" "any ingress"
-	check_eq "in a later one" "$(settings later)" "any ingress"
+	check_eq "parameters hold in the first namespace" "$(settings init)" "any ingress unreachable"
+	check_eq "in one that was there" "$(settings P)" "any ingress unreachable"
+	check_eq "in a later one" "$(settings later)" "any ingress unreachable"
 	must unload
 	must load ipip accept=auto
-	check_eq "accept=auto holds for all, too" "$(settings P)" "auto device"
+	check_eq "accept=auto holds for all, too" "$(settings P)" "auto device silent"
 	must unload
 }
 
@@ -184,6 +187,24 @@ container_root() {
 	check_not "and may not write to ours" \
 		as_nobody unshare -Ur sh -c "echo any >$accept"
 	check_eq "which did not change" "$(cat "$accept")" auto
+	must unload
+}
+
+# A namespace of its own, of which the log says which.
+elsewhere() {
+	local inode
+
+	must load ipip
+	inode=$(ns S stat -Lc %i /proc/self/ns/net)
+	klog_mark
+	must ns P "$TUNL_TOP/tests/craft" 192.0.2.2 192.0.2.3 10.9.0.2 10.0.0.1
+	check_eq "a namespace without tunnels refuses" \
+		"$(poll 10 ns S grep -q 'drop_refused 1' /proc/net/ipip && ns S grep -c '[^0-9]0$' /proc/net/ipip)" \
+		"$(($(wc -l </proc/net/ipip) - 2))"
+	check "and the log says which" klog_has "ipip: netns $inode: refused a packet of 192\.0\.2\.2"
+	must ns S sysctl -qw net.ipv4.ipip.accept=any
+	must ns P "$TUNL_TOP/tests/craft" 192.0.2.2 192.0.2.3 10.9.0.2 192.0.2.3
+	check "or believes, and says which" poll 10 klog_has "ipip: netns $inode: decapsulating for 192\.0\.2\.2"
 	must unload
 }
 
@@ -212,6 +233,14 @@ silent() {
 		klog_has 'refused a packet of 192\.0\.2\.3.*net\.ipv4\.ipip\.accept=any'
 	capture_stop "$capture_pid"
 	check_eq "$1: and answered with silence" "$(heard)" ""
+
+	must sysctl -qw net.ipv4.ipip.refuse=unreachable
+	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
+	check_eq "$1: refuse=unreachable refuses" "$(stranger)" drop_refused+1
+	check "$1: and answers as a host without any tunnel" \
+		poll 10 eval 'heard | grep "192.0.2.1 protocol 4 unreachable"'
+	capture_stop "$capture_pid"
+	must sysctl -qw net.ipv4.ipip.refuse=silent
 }
 
 refusals() {
@@ -295,6 +324,7 @@ auto_other_ways
 peers_and_any
 parameters
 container_root
+elsewhere
 refusals
 gateway_mode
 ktap_end

@@ -202,17 +202,20 @@ static void config_free_rcu(struct rcu_head *rcu)
 }
 
 static struct tunl_config *config_alloc(struct net_device *dev,
-					const struct tunl_parms *parms)
+					const struct tunl_parms *parms,
+					gfp_t gfp)
 {
 	struct tunl_config *config;
 
-	config = kzalloc(sizeof(*config), GFP_KERNEL);
+	config = kzalloc(sizeof(*config), gfp);
 	if (!config)
 		return NULL;
 
 	config->parms = *parms;
 	config->dev = dev;
-	if (dst_cache_init(&config->route, GFP_KERNEL)) {
+	/* Without it each packet's route is looked up: slow, but right. */
+	if (dst_cache_init(&config->route, GFP_KERNEL) &&
+	    !(gfp & __GFP_NOFAIL)) {
 		kfree(config);
 		return NULL;
 	}
@@ -239,6 +242,7 @@ static void config_mirror(struct net_device *dev,
  * tunl_config_commit() - put parameters into force
  * @dev:	the tunnel
  * @parms:	what the administrator set, valid
+ * @gfp:	GFP_KERNEL, with __GFP_NOFAIL for who cannot refuse
  *
  * Resolves the remote (explicit, else pointopoint address, else none) and
  * publishes the result; NETDEV_CHANGEADDR tells ipip.ko and "ip monitor".
@@ -246,7 +250,8 @@ static void config_mirror(struct net_device *dev,
  *
  * Return: 0, or -ENOMEM with nothing changed.
  */
-int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms)
+int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
+		       gfp_t gfp)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 	struct tunl_parms resolved = *parms;
@@ -258,7 +263,7 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms)
 
 	old = rtnl_dereference(tunl->config);
 	if (!config_same(&old->parms, &resolved)) {
-		new = config_alloc(dev, &resolved);
+		new = config_alloc(dev, &resolved, gfp);
 		if (!new)
 			return -ENOMEM;
 
@@ -291,7 +296,7 @@ int tunl_config_init(struct net_device *dev)
 	struct tunl_config *config;
 
 	ASSERT_RTNL();
-	config = config_alloc(dev, &tunl->parms);
+	config = config_alloc(dev, &tunl->parms, GFP_KERNEL);
 	if (!config)
 		return -ENOMEM;
 
@@ -333,9 +338,9 @@ void tunl_config_adopt_broadcast(struct net_device *dev)
 		return;
 
 	parms.remote = remote;
-	if (rtnl_dev_link_net_capable(dev, tunl->underlay) &&
+	if (tunl_endpoint_permitted(dev) &&
 	    !tunl_config_validate(&parms, NULL) &&
-	    !tunl_config_commit(dev, &parms))
+	    !tunl_config_commit(dev, &parms, GFP_KERNEL))
 		return;
 
 	net_warn_ratelimited("%s: %pI4 cannot be the remote (not permitted, or not a unicast address other than the local one), keeping %pI4\n",

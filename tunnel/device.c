@@ -90,7 +90,7 @@ static int link_set_address(struct net_device *dev, void *addr)
 	struct tunl_parms parms = tunl->parms;
 	int err;
 
-	if (!rtnl_dev_link_net_capable(dev, tunl->underlay))
+	if (!tunl_endpoint_permitted(dev))
 		return -EPERM;
 
 	memcpy(&parms.local, sa->sa_data, sizeof(parms.local));
@@ -98,7 +98,7 @@ static int link_set_address(struct net_device *dev, void *addr)
 	if (err)
 		return err;
 
-	return tunl_config_commit(dev, &parms);
+	return tunl_config_commit(dev, &parms, GFP_KERNEL);
 }
 
 static const struct net_device_ops link_ops = {
@@ -220,7 +220,7 @@ static int link_changelink(struct net_device *dev, struct nlattr *tb[],
 	if (err)
 		return err;
 
-	return tunl_config_commit(dev, &parms);
+	return tunl_config_commit(dev, &parms, GFP_KERNEL);
 }
 
 static size_t link_get_size(const struct net_device *dev)

@@ -53,16 +53,39 @@ static void endpoint_set_noprefixroute(struct in_ifaddr *ifa, bool up)
 	WRITE_ONCE(ifa->ifa_flags, flags);
 }
 
-/*
- * An address that expires is deleted by a worker, with every capability: what
- * is left then has not been asked for by anybody who may.
+/**
+ * tunl_endpoint_permitted() - may whoever is at it change endpoints
+ * @dev:	the tunnel
+ *
+ * Workers have every capability, but do what somebody else asked for: delete an
+ * address that expires, give one bonded device the address of another.
+ *
+ * Return: true if he has CAP_NET_ADMIN over the underlay.
  */
-static bool endpoint_permitted(const struct net_device *dev,
-			       const struct tunl_dev *tunl)
+bool tunl_endpoint_permitted(const struct net_device *dev)
 {
+	const struct tunl_dev *tunl = netdev_priv(dev);
+
 	if (current->flags & PF_KTHREAD)
 		return net_eq(dev_net(dev), tunl->underlay);
 	return rtnl_dev_link_net_capable(dev, tunl->underlay);
+}
+
+/*
+ * In its own underlay whoever sets addresses sets endpoints. Elsewhere another
+ * may have set some that were refused, and they are not adopted because
+ * somebody who may changes a different one.
+ */
+static bool endpoint_wanted(const struct net_device *dev,
+			    const struct in_ifaddr *ifa, unsigned long event,
+			    __be32 found)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+
+	if (!tunl_endpoint_permitted(dev))
+		return false;
+	return net_eq(dev_net(dev), tunl->underlay) ||
+	       (event == NETDEV_UP && ifa->ifa_address == found);
 }
 
 static int endpoint_inetaddr_event(struct notifier_block *nb,
@@ -71,7 +94,7 @@ static int endpoint_inetaddr_event(struct notifier_block *nb,
 	struct in_ifaddr *ifa = ptr;
 	struct net_device *dev = ifa->ifa_dev->dev;
 	struct tunl_dev *tunl;
-	__be32 found, old;
+	__be32 found;
 
 	if (!tunl_device_is_ours(dev))
 		return NOTIFY_DONE;
@@ -84,19 +107,15 @@ static int endpoint_inetaddr_event(struct notifier_block *nb,
 	if (found == tunl->pointopoint)
 		return NOTIFY_DONE;
 
-	if (found && !endpoint_permitted(dev, tunl)) {
-		net_warn_ratelimited("%s: pointopoint address %pI4 is not used as endpoint: CAP_NET_ADMIN is needed where the tunnel was created\n",
+	if (found && !endpoint_wanted(dev, ifa, event, found)) {
+		net_warn_ratelimited("%s: pointopoint address %pI4 is not used as endpoint: set it with CAP_NET_ADMIN where the tunnel was created\n",
 				     dev->name, &found);
 		found = 0;
 	}
 
-	old = tunl->pointopoint;
+	/* The address is there, or gone, whatever we say. */
 	tunl->pointopoint = found;
-	if (tunl_config_commit(dev, &tunl->parms)) {
-		net_warn_ratelimited("%s: no memory to change the endpoint\n",
-				     dev->name);
-		tunl->pointopoint = old;
-	}
+	tunl_config_commit(dev, &tunl->parms, GFP_KERNEL | __GFP_NOFAIL);
 	return NOTIFY_DONE;
 }
 

@@ -483,6 +483,8 @@ int tunl_icmp_listen(struct net *net)
 					       BIT(ICMP_REDIRECT) |
 					       BIT(ICMP_TIME_EXCEEDED));
 	sock->sk->sk_data_ready = icmp_ready;
+	/* "ss -K" would take it out of the table, and nobody put it back. */
+	sock->sk->sk_userlocks |= SOCK_BINDPORT_LOCK;
 	tn->icmp = sock;
 	return 0;
 }

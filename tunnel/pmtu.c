@@ -214,14 +214,19 @@ void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst)
  */
 void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event)
 {
-	struct tunl_net *tn = net_generic(dev_net(lower), tunl_net_id);
+	struct net *net = dev_net(lower);
+	struct tunl_net *tn;
 	struct tunl_dev *tunl;
 
 	ASSERT_RTNL();
-	/* A netns whose creation fails loses its devices before it has us. */
-	if (!tn || tunl_device_is_ours(lower))
+	/*
+	 * A netns whose creation fails loses its devices before it has us, and
+	 * perhaps before it has room for us; it was never in a list.
+	 */
+	if (!net->list.next || tunl_device_is_ours(lower))
 		return;
 
+	tn = net_generic(net, tunl_net_id);
 	list_for_each_entry(tunl, &tn->devices, siblings) {
 		if (tunl->dev->reg_state != NETREG_REGISTERED)
 			continue;

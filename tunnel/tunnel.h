@@ -92,7 +92,8 @@ void tunl_config_hide(struct net_device *dev);
 extern const struct nla_policy tunl_config_policy[];
 int tunl_config_init(struct net_device *dev);
 void tunl_config_destroy(struct net_device *dev);
-int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms);
+int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
+		       gfp_t gfp);
 int tunl_config_parse(struct tunl_parms *parms, struct nlattr *tb[],
 		      struct nlattr *data[], struct netlink_ext_ack *extack);
 int tunl_config_validate(const struct tunl_parms *parms,
@@ -105,6 +106,7 @@ size_t tunl_config_fill_size(void);
 /* endpoint.c */
 int tunl_endpoint_init(void);
 void tunl_endpoint_exit(void);
+bool tunl_endpoint_permitted(const struct net_device *dev);
 __be32 tunl_endpoint_gateway(const struct net_device *dev,
 			     const struct sk_buff *skb);
 enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,

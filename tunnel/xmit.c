@@ -25,6 +25,13 @@ struct xmit_outer {
 	__be16		frag_off;
 };
 
+/*
+ * Tunnels that this CPU is in the middle of sending through. Of its own: the
+ * core counts devices without a qdisc only, and a qdisc need not take a packet
+ * off the stack. Bottom halves are off.
+ */
+static DEFINE_PER_CPU(unsigned int, xmit_depth);
+
 /* May reallocate the skb's head. */
 static enum tunl_verdict xmit_validate(struct sk_buff *skb)
 {
@@ -46,11 +53,10 @@ static enum tunl_verdict xmit_validate(struct sk_buff *skb)
 		return TUNL_TTL_ZERO;
 
 	/*
-	 * Tunnels through tunnels in a circle: every turn adds some stack (the
-	 * core's own limit is meant for shallower devices), or, where a qdisc
-	 * takes the packet off the stack, at least a header.
+	 * Tunnels through tunnels in a circle: every turn adds some stack, or,
+	 * where a qdisc takes the packet off the stack, at least a header.
 	 */
-	if (unlikely(dev_recursion_level() > TUNL_NESTING_MAX ||
+	if (unlikely(__this_cpu_read(xmit_depth) >= TUNL_NESTING_MAX ||
 		     (inner->protocol == IPPROTO_IPIP &&
 		      tunl_skb_wrappers(skb, 0, TUNL_NESTING_MAX) ==
 		      TUNL_NESTING_MAX)))
@@ -109,6 +115,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 				   const struct xmit_outer *outer)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
+	bool xnet = !net_eq(tunl->underlay, dev_net(dev));
 	struct dst_entry *dst = &outer->route->dst;
 	const struct iphdr *inner;
 	struct iphdr *iph;
@@ -121,7 +128,10 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 				       dst->header_len + sizeof(*iph))))
 		return TUNL_NO_MEMORY;
 
-	skb_scrub_packet(skb, !net_eq(tunl->underlay, dev_net(dev)));
+	skb_scrub_packet(skb, xnet);
+	/* A container does not choose a traffic class of the underlay's. */
+	if (xnet)
+		skb->priority = 0;
 	skb_clear_hash_if_not_l4(skb);
 	skb_dst_set(skb, dst);
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
@@ -229,7 +239,9 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		goto put_route;
 
 	/* net_xmit_eval() evaluates its argument twice. */
+	__this_cpu_inc(xmit_depth);
 	err = ip_local_out(tunl->underlay, NULL, skb);
+	__this_cpu_dec(xmit_depth);
 	if (likely(!net_xmit_eval(err)))
 		dev_sw_netstats_tx_add(dev, 1, len);
 	else
