@@ -12,16 +12,19 @@
 . "$TUNL_TOP/tests/tunnels.sh"
 ktap_begin
 
-: "${CHURN_CYCLES:=20}" "${CHURN_CHANGES:=400}" "${CHURN_SEED:=1994}"
-RANDOM=$CHURN_SEED
-note "seed $CHURN_SEED"
+cycles=${TUNL_CYCLES:-20} changes=${TUNL_CHANGES:-400}
+RANDOM=${TUNL_SEED:-1994}
+note "seed ${TUNL_SEED:-1994}"
 
-one_of() { local n=$((RANDOM % $#)); shift "$n"; echo "$1"; }
+# Into $it: a subshell would have random numbers of its own, another time others.
+one_of() { local n=$((RANDOM % $#)); shift "$n"; it=$1; }
 quietly() { "$@" >/dev/null 2>&1; }
 
 wire_up() {
-	netns_add a b
+	# their own addresses, for frames that outlive the link
 	veth a eth0 b eth0
+	ip -n a link set eth0 address 02:00:00:00:00:0a
+	ip -n b link set eth0 address 02:00:00:00:00:0b
 	ip -n a addr add 10.0.0.1/24 dev eth0
 	ip -n b addr add 10.0.0.2/24 dev eth0
 }
@@ -47,10 +50,10 @@ traffic() {
 	background ping-ba b bash -c 'while :; do ping -n -q -i 0.005 -s 3000 -w 60 10.9.0.1; sleep 0.1; done'
 	pids+=("$last_pid")
 	background wrapped init bash -c "while :; do ip netns exec a '$tmp/hostile' eth0 wrapped \$RANDOM 300 \
-		10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2 '$(ns b cat /sys/class/net/eth0/address)'; sleep 0.1; done"
+		10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2 02:00:00:00:00:0b; sleep 0.1; done"
 	pids+=("$last_pid")
 	background icmp init bash -c "while :; do ip netns exec b '$tmp/hostile' eth0 icmp \$RANDOM 100 \
-		10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2 '$(ns a cat /sys/class/net/eth0/address)'; sleep 0.1; done"
+		10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2 02:00:00:00:00:0a; sleep 0.1; done"
 	pids+=("$last_pid")
 }
 silence() {
@@ -69,6 +72,7 @@ must gcc -O2 -o "$tmp/hostile" "$TUNL_TOP/tests/hostile.c"
 
 # --- modules
 
+netns_add a b
 wire_up
 # Unknown names are many here, and for each the kernel would start modprobe.
 sysctl_set init kernel.modprobe ""
@@ -77,79 +81,90 @@ load tunnel
 tunnels
 check "before: a reaches b" poll 10 alive
 traffic
-cycles() {
+reloads() {
 	local i
-	for ((i = 0; i < CHURN_CYCLES; i++)); do
+	for ((i = 0; i < cycles; i++)); do
+		one_of ipip tunnel
 		case $((RANDOM % 3)) in
 		0) rmmod tunnel && rmmod ipip && load tunnel && load ipip ;;
 		1) rmmod ipip && rmmod tunnel && load ipip && load tunnel ;;
-		2) rmmod "$(one_of ipip tunnel)" && { loaded ipip || load ipip; } &&
-			{ loaded tunnel || load tunnel; } ;;
+		2) rmmod "$it" && load "$it" ;;
 		esac || return
 		tunnels
-		ns a ping -n -q -c 1 -W 0.2 10.9.0.2 || true
+		# now and then they work first; anyway they are in use
+		[ $((i % 8)) != 0 ] || poll 20 quietly ns a ping -n -q -c 1 -W 1 10.9.0.2 || return
 	done
 }
-check "modules unloaded and loaded under traffic, $CHURN_CYCLES times" cycles
+check "modules unloaded and loaded under traffic, $cycles times" reloads
+tally reloads "$cycles"
 check "and a reaches b" poll 20 alive
 
 # --- namespaces, the underlay's first among them
 
 namespaces() {
 	local i what
-	for ((i = 0; i < CHURN_CYCLES; i++)); do
+	for ((i = 0; i < cycles; i += 2)); do
 		ip netns add n && ip netns add m && ip -n n link add away type tunl &&
 			ip -n n link set away netns m && ip -n m link set away broadcast 10.0.0.9 &&
 			ip -n m addr add 10.9.7.1 peer 10.9.7.2 dev away && ip -n m link set away up || return
 		tunl_add n tunl 10.9.8.1 10.0.0.9 || return
-		for what in $(one_of "n m" "m n" "n m"); do ip netns del "$what" || return; done
+		one_of "n m" "m n" "n m"
+		for what in $it; do ip netns del "$what" || return; done
 	done
 }
-check "namespaces made and deleted with tunnels up, $CHURN_CYCLES times" namespaces
+check "namespaces made and deleted with tunnels up, $cycles of them" namespaces
+tally namespaces "$cycles"
 
 # --- anything, at random
 
-change() { # NS OTHER: one line for ip
-	local device
-	device=$(one_of tunl t1 t2)
+change() { # OTHER: one line for ip
+	local device n
+	one_of tunl t1 t2
+	device=$it n=$((RANDOM % 4))
 	case $((RANDOM % 16)) in
 	0) echo "link set $device down" ;;
 	1) echo "link set $device up" ;;
 	2) echo "link del $device" ;;
 	3) echo "link add $device type tunl" ;;
 	4) echo "addr flush dev $device" ;;
-	5) echo "addr add 10.9.0.$((RANDOM % 4)) peer 10.0.0.$((RANDOM % 4)) dev $device" ;;
-	6) echo "link set $device broadcast $(one_of 0.0.0.0 "10.0.0.$2" 10.0.0.9 224.0.0.1)" ;;
-	7) echo "link set $device address $(one_of 0.0.0.0 10.0.0.1 10.0.0.2)" ;;
-	8) echo "link set $device mtu $(one_of 0 68 576 1480 9000 65515)" ;;
-	9) echo "link set $device name $(one_of t1 t2 tunl)" ;;
-	10) echo "route replace 10.9.0.$2 dev $device" ;;
-	11) echo "route replace 10.9.0.0/24 via 10.0.0.$2 dev $device onlink" ;;
-	12) echo "route replace 10.0.0.$2 dev $(one_of eth0 "$device")" ;;
-	13) echo "link set eth0 mtu $(one_of 68 576 1300 1500 9000)" ;;
-	14) echo "link set eth0 $(one_of up down up)" ;;
-	15) echo "link set $device netns $(one_of a b)" ;;
+	5) echo "addr add 10.9.0.$n peer 10.0.0.$((RANDOM % 4)) dev $device" ;;
+	6) one_of 0.0.0.0 "10.0.0.$1" 10.0.0.9 224.0.0.1 && echo "link set $device broadcast $it" ;;
+	7) one_of 0.0.0.0 10.0.0.1 10.0.0.2 && echo "link set $device address $it" ;;
+	8) one_of 0 68 576 1480 9000 65515 && echo "link set $device mtu $it" ;;
+	9) one_of t1 t2 tunl && echo "link set $device name $it" ;;
+	10) echo "route replace 10.9.0.$1 dev $device" ;;
+	11) echo "route replace 10.9.0.0/24 via 10.0.0.$1 dev $device onlink" ;;
+	12) one_of eth0 "$device" && echo "route replace 10.0.0.$1 dev $it" ;;
+	13) one_of 68 576 1300 1500 9000 && echo "link set eth0 mtu $it" ;;
+	14) one_of up down up && echo "link set eth0 $it" ;;
+	15) one_of a b && echo "link set $device netns $it" ;;
 	esac
 }
 
 # 25 changes in each namespace at once; what cannot be done is not.
-batch() { # [COMMAND that runs ip]
+plain_ip() { ip -n "$1" -force -batch "$2"; } # NS FILE
+batch() { # [FUNCTION like plain_ip]
+	local run=${1:-plain_ip}
 	local i
-	for ((i = 0; i < 25; i++)); do change a 2; done >"$tmp/batch.a"
-	for ((i = 0; i < 25; i++)); do change b 1; done >"$tmp/batch.b"
-	"$@" ip -n a -force -batch "$tmp/batch.a" &
-	"$@" ip -n b -force -batch "$tmp/batch.b"
+	for ((i = 0; i < 25; i++)); do change 2; done >"$tmp/batch.a"
+	for ((i = 0; i < 25; i++)); do change 1; done >"$tmp/batch.b"
+	"$run" a "$tmp/batch.a" 2>>"$tmp/refused" &
+	"$run" b "$tmp/batch.b" 2>>"$tmp/refused"
 	wait $!
-	case $((RANDOM % 4)) in
+	case $((RANDOM % 6)) in
 	0) ns a /usr/bin/python3 -IS "$TUNL_TOP/tests/netlink.py" change tunl \
 		ttl=$((RANDOM % 256)) tos=$((RANDOM % 64 * 4)) pmtudisc=$((RANDOM % 2)) ;;
-	1) ns b sysctl -qw "net.ipv4.ipip.accept=$(one_of auto peers any)" \
-		"net.ipv4.ipip.deliver=$(one_of device ingress)" ;;
+	1)
+		one_of auto peers any && ns b sysctl -qw "net.ipv4.ipip.accept=$it"
+		one_of device ingress && ns b sysctl -qw "net.ipv4.ipip.deliver=$it"
+		;;
+	2) ip -n a link del eth0 && wire_up ;;
 	esac
 }
-changes() {
+random_changes() {
 	local i
-	for ((i = 0; i < CHURN_CHANGES; i += 50)); do quietly batch; done
+	: >"$tmp/refused"
+	for ((i = 0; i < changes; i += 50)); do quietly batch; done
 	true
 }
 restore() {
@@ -164,56 +179,106 @@ restore() {
 	ip -n a route del 10.0.0.2
 	ip -n b route del 10.0.0.1
 }
-check "$CHURN_CHANGES changes at random" changes
+check "$changes changes at random" random_changes
+tally changes "$changes"
+some() { [ "$(grep -c '^Command failed' "$tmp/refused")" -lt $((changes * 2 / 3)) ]; }
+check "of which some could be made" some
 quietly restore
 check "and a reaches b, configured anew" poll 30 alive
 
 # --- allocations that fail
 
 failslab=/sys/kernel/debug/failslab
-if [ -e $failslab ]; then
-	# Only in that process, not in the fork before it.
-	unlucky() {
-		bash -c 'echo 1 >/proc/self/make-it-fail; exec "$@"' unlucky "$@"
-	}
-	failing() { # PER-MILLE
-		echo 0 >"$failslab/verbose"
-		echo Y >"$failslab/task-filter"
-		echo N >"$failslab/ignore-gfp-wait"
-		echo "$1" >"$failslab/interval"
-		echo 100 >"$failslab/probability"
-		echo -1 >"$failslab/times"
-		local i
-		for ((i = 0; i < CHURN_CHANGES; i += 50)); do
-			quietly batch unlucky
-		done
-		echo 0 >"$failslab/probability"
-		true
-	}
-	for interval in 211 53 11; do
-		check "$CHURN_CHANGES changes, one allocation in $interval failing" failing "$interval"
-	done
-	reload() {
-		local i
-		echo 100 >"$failslab/probability"
-		for ((i = 0; i < CHURN_CYCLES; i++)); do
-			echo "$((RANDOM % 60 + 3))" >"$failslab/interval"
-			quietly unlucky rmmod tunnel ipip
-			for module in ipip tunnel; do
-				loaded "$module" ||
-					quietly unlucky insmod "$TUNL_BUILD/$module/$module.ko"
-			done
-		done
-		echo 0 >"$failslab/probability"
-		for module in ipip tunnel; do loaded "$module" || load "$module"; done
-		true
-	}
-	check "modules loaded while allocations fail, $CHURN_CYCLES times" reload
-	quietly restore
-	check "and a reaches b, when they do no more" poll 30 alive
-else
-	note "this kernel cannot make allocations fail"
-fi
 silence
+if ! [ -e $failslab ]; then
+	note "this kernel cannot make allocations fail"
+	ktap_end
+fi
+
+fail_one_in() { # INTERVAL, of those in processes that have make-it-fail; 0: none
+	echo 0 >"$failslab/verbose"
+	echo Y >"$failslab/task-filter"
+	echo N >"$failslab/ignore-gfp-wait"
+	echo -1 >"$failslab/times"
+	echo "$1" >"$failslab/interval"
+	echo $(($1 ? 100 : 0)) >"$failslab/probability"
+}
+# Once it has started: where user-mode Linux has no memory for an exec or a fork,
+# it panics.
+unlucky_ip() { # NS FILE
+	local fifo=$tmp/fifo.$1 pid self end
+	[ -p "$fifo" ] || mkfifo "$fifo"
+	ip -n "$1" -force -batch - <"$fifo" &
+	pid=$!
+	exec {end}>"$fifo"
+	self=$(readlink /proc/self/ns/net)
+	while [ "$(readlink "/proc/$pid/ns/net")" = "$self" ]; do sleep 0.01; done
+	echo 1 >"/proc/$pid/make-it-fail"
+	cat "$2" >&"$end"
+	exec {end}>&-
+	wait "$pid"
+}
+unlucky() { "$tmp/unlucky" "$@"; }
+must gcc -O2 -Wall -Wextra -Werror -o "$tmp/unlucky" "$TUNL_TOP/tests/unlucky.c"
+
+failing_changes() { # INTERVAL
+	local i
+	fail_one_in "$1"
+	for ((i = 0; i < changes; i += 50)); do quietly batch unlucky_ip; done
+	fail_one_in 0
+}
+traffic
+for interval in 211 53 11; do
+	check "$changes changes, one allocation in $interval failing" failing_changes "$interval"
+	tally changes "$changes"
+done
+quietly restore
+silence
+
+failing_reloads() {
+	local i module
+	for ((i = 0; i < cycles; i++)); do
+		fail_one_in $((RANDOM % 60 + 3))
+		for module in tunnel ipip; do quietly unlucky unload "$module"; done
+		for module in ipip tunnel; do
+			loaded "$module" ||
+				quietly unlucky load "$TUNL_BUILD/$module/$module.ko"
+		done
+	done
+	fail_one_in 0
+	for module in ipip tunnel; do loaded "$module" || load "$module"; done
+}
+check "modules loaded while allocations fail, $cycles times" failing_reloads
+tally reloads "$cycles"
+
+failing_namespaces() {
+	local i
+	for ((i = 0; i < cycles; i++)); do
+		fail_one_in $((RANDOM % 400 + 3))
+		quietly unlucky netns
+	done
+	fail_one_in 0
+}
+check "namespaces made while allocations fail, $cycles times" failing_namespaces
+tally namespaces "$cycles"
+check "and a reaches b, when they do no more" poll 30 alive
+
+# Anywhere, so in softirqs too; meanwhile nothing may fork.
+failing_packets() { # INTERVAL
+	local hostile=("$tmp/hostile" 10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2)
+	background wrapped a "${hostile[0]}" eth0 wrapped $RANDOM $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
+	pids=("$last_pid")
+	background inner a "${hostile[0]}" tunl inner $RANDOM $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
+	pids+=("$last_pid")
+	fail_one_in "$1"
+	echo N >"$failslab/task-filter"
+	wait "${pids[@]}"
+	fail_one_in 0
+}
+for interval in 997 101 13; do
+	check "$((changes * 50)) packets, one allocation in $interval failing" failing_packets "$interval"
+	tally packets "$((changes * 50))"
+	check "and a reaches b, when they do no more" poll 30 alive
+done
 
 ktap_end
