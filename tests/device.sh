@@ -227,8 +227,9 @@ check "a line says so" klog_has 'given: pointopoint address 10.0.1.2 is not used
 as_root_there ip link set given broadcast 10.0.1.2
 check "link broadcast there is put back" no_peer
 check "a line says so" klog_has 'given: 10.0.1.2 cannot be the remote'
-check_not "link address there is refused" \
-	as_root_there ip link set given address 10.0.1.1
+reason=$(as_root_there ip link set given address 10.0.1.1 2>&1)
+check "link address there is refused, and the reason given" \
+	grep -q 'CAP_NET_ADMIN is needed' <<<"$reason"
 check_not "netlink attributes there are refused" \
 	as_root_there /usr/bin/python3 -IS "$TUNL_TOP/tests/netlink.py" \
 	change given remote=10.0.1.2

@@ -140,5 +140,16 @@ six() { ip -n a link add bad address 02:00:00:00:00:01 type tunl; }
 ethernet() { ! six 2>"$tmp/six" && cat "$tmp/six" && grep -q "IPv4 address" "$tmp/six"; }
 check "an Ethernet address is refused, and the reason given" ethernet
 check "and no device made" no_device bad
+says() { # TEXT COMMAND...: which fails, for that reason
+	local text=$1
+	shift
+	! "$@" >"$tmp/says" 2>&1 && cat "$tmp/says" && grep -q "$text" "$tmp/says"
+}
+check "a multicast link address is refused, and the reason given" \
+	says "local: not a unicast address" ip -n a link set own address 239.1.1.1
+check "so is the remote's" \
+	says "remote and local are the same" ip -n a link set own address 10.0.1.2
+check "nothing of that stuck" shows own \
+	"local=10.0.1.1 remote=10.0.1.2 ttl=64 tos=1 pmtudisc=1"
 
 ktap_end

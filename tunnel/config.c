@@ -90,6 +90,30 @@ int tunl_config_validate(const struct tunl_parms *parms,
 }
 
 /**
+ * tunl_config_check_local() - may the link address be set to this
+ * @dev:	the tunnel
+ * @addr:	an IPv4 address
+ * @extack:	for the reason, or NULL
+ *
+ * Caller holds RTNL. Return: 0, -EPERM or -EINVAL.
+ */
+int tunl_config_check_local(const struct net_device *dev, const void *addr,
+			    struct netlink_ext_ack *extack)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	struct tunl_parms parms = tunl->parms;
+
+	ASSERT_RTNL();
+	if (!tunl_endpoint_permitted(dev)) {
+		NL_SET_ERR_MSG(extack, TUNL_MSG_NOT_CAPABLE);
+		return -EPERM;
+	}
+
+	memcpy(&parms.local, addr, sizeof(parms.local));
+	return tunl_config_validate(&parms, extack);
+}
+
+/**
  * tunl_config_parse() - overlay parameters with what netlink asks for
  * @parms:	what is not asked for stays; undefined on error
  * @tb:		link attributes

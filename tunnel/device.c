@@ -81,7 +81,8 @@ static int link_stop(struct net_device *dev)
 
 /*
  * "ip link set DEV address LOCAL": an explicit outer source. 0.0.0.0 gives the
- * choice back to routing.
+ * choice back to routing. The reason of a refusal has no place here: whoever
+ * came through the core has been told it at NETDEV_PRE_CHANGEADDR.
  */
 static int link_set_address(struct net_device *dev, void *addr)
 {
@@ -90,14 +91,11 @@ static int link_set_address(struct net_device *dev, void *addr)
 	struct tunl_parms parms = tunl->parms;
 	int err;
 
-	if (!tunl_endpoint_permitted(dev))
-		return -EPERM;
-
-	memcpy(&parms.local, sa->sa_data, sizeof(parms.local));
-	err = tunl_config_validate(&parms, NULL);
+	err = tunl_config_check_local(dev, sa->sa_data, NULL);
 	if (err)
 		return err;
 
+	memcpy(&parms.local, sa->sa_data, sizeof(parms.local));
 	return tunl_config_commit(dev, &parms, GFP_KERNEL);
 }
 
@@ -211,8 +209,7 @@ static int link_changelink(struct net_device *dev, struct nlattr *tb[],
 	int err;
 
 	if (!rtnl_dev_link_net_capable(dev, tunl->underlay)) {
-		NL_SET_ERR_MSG(extack,
-			       "CAP_NET_ADMIN is needed where the tunnel was created");
+		NL_SET_ERR_MSG(extack, TUNL_MSG_NOT_CAPABLE);
 		return -EPERM;
 	}
 

@@ -129,8 +129,14 @@ static int endpoint_netdev_event(struct notifier_block *nb,
 				 unsigned long event, void *ptr)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+	struct netdev_notifier_pre_changeaddr_info *pre = ptr;
 
 	switch (event) {
+	case NETDEV_PRE_CHANGEADDR:
+		if (tunl_device_is_ours(dev))
+			return notifier_from_errno(tunl_config_check_local(dev,
+				pre->dev_addr, pre->info.extack));
+		break;
 	case NETDEV_CHANGEADDR:
 		if (tunl_device_is_ours(dev) &&
 		    dev->reg_state == NETREG_REGISTERED)

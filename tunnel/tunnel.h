@@ -21,6 +21,9 @@
  */
 #define TUNL_NESTING_MAX 4
 
+#define TUNL_MSG_NOT_CAPABLE \
+	"CAP_NET_ADMIN is needed where the tunnel was created"
+
 /* Outcome of one step of the transmit path. */
 enum tunl_verdict {
 	TUNL_OK,
@@ -98,6 +101,8 @@ int tunl_config_parse(struct tunl_parms *parms, struct nlattr *tb[],
 		      struct nlattr *data[], struct netlink_ext_ack *extack);
 int tunl_config_validate(const struct tunl_parms *parms,
 			 struct netlink_ext_ack *extack);
+int tunl_config_check_local(const struct net_device *dev, const void *addr,
+			    struct netlink_ext_ack *extack);
 void tunl_config_adopt_broadcast(struct net_device *dev);
 void tunl_config_defaults(struct tunl_parms *parms);
 int tunl_config_fill(struct sk_buff *msg, const struct tunl_parms *parms);
