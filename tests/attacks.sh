@@ -188,6 +188,15 @@ circle() {
 
 # Tunnels in tunnels, each the next one's way, with queues that the core does not
 # count, cut in two now and then, so that wrappers cannot be counted either.
+without_df() {
+	ns D /usr/bin/python3 -IS - <<-'END'
+		import socket
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		s.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER
+		s.sendto(bytes(2900), ("10.6.0.1", 9))
+	END
+}
+
 deep() {
 	local k
 	must netns_add D
@@ -207,11 +216,7 @@ deep() {
 	must ip -n D link set d3 mtu 1500
 	must ip -n D link set d4 mtu 3000
 	must ip -n D link set d5 mtu 700
-	# shellcheck disable=SC2016
-	must ns D /usr/bin/python3 -IS -c 'import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.IPPROTO_IP, 10, 0)
-s.sendto(bytes(2900), ("10.6.0.1", 9))'
+	must without_df
 	check "deep: it goes down some tunnels" test "$(ns D cat /sys/class/net/d4/statistics/tx_packets)" -gt 0
 	check_eq "deep: but not all of them" "$(ns D cat /sys/class/net/d6/statistics/tx_packets)" 0
 	must ip netns del D

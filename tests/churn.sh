@@ -30,14 +30,10 @@ wire_up() {
 }
 
 tunnels() { # both, as they should be
-	quietly ip -n a link add tunl type tunl
-	quietly ip -n b link add tunl type tunl
-	quietly ip -n a addr add 10.9.0.1 peer 10.0.0.2 dev tunl
-	quietly ip -n b addr add 10.9.0.2 peer 10.0.0.1 dev tunl
-	quietly ip -n a link set tunl up
-	quietly ip -n b link set tunl up
-	quietly ip -n a route replace 10.9.0.2 dev tunl
-	quietly ip -n b route replace 10.9.0.1 dev tunl
+	printf '%s\n' "link add tunl type tunl" "addr add 10.9.0.1 peer 10.0.0.2 dev tunl" \
+		"link set tunl up" "route replace 10.9.0.2 dev tunl" | quietly ip -n a -force -batch -
+	printf '%s\n' "link add tunl type tunl" "addr add 10.9.0.2 peer 10.0.0.1 dev tunl" \
+		"link set tunl up" "route replace 10.9.0.1 dev tunl" | quietly ip -n b -force -batch -
 	true
 }
 alive() { tunnels; quietly ns a ping -n -c 1 -W 2 10.9.0.2; }
