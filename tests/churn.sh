@@ -191,13 +191,15 @@ if ! [ -e $failslab ]; then
 	ktap_end
 fi
 
-fail_one_in() { # INTERVAL, of those in processes that have make-it-fail; 0: none
+# At random: of every Nth, it may be the same one each time that a page fault, which
+# is tried again for ever, needs.
+fail() { # PERCENT, of those in processes that have make-it-fail
 	echo 0 >"$failslab/verbose"
 	echo Y >"$failslab/task-filter"
 	echo N >"$failslab/ignore-gfp-wait"
 	echo -1 >"$failslab/times"
-	echo "$1" >"$failslab/interval"
-	echo $(($1 ? 100 : 0)) >"$failslab/probability"
+	echo 1 >"$failslab/interval"
+	echo "$1" >"$failslab/probability"
 }
 # Once it has started: where user-mode Linux has no memory for an exec or a fork,
 # it panics.
@@ -217,15 +219,15 @@ unlucky_ip() { # NS FILE
 unlucky() { "$tmp/unlucky" "$@"; }
 must gcc -O2 -Wall -Wextra -Werror -o "$tmp/unlucky" "$TUNL_TOP/tests/unlucky.c"
 
-failing_changes() { # INTERVAL
+failing_changes() { # PERCENT
 	local i
-	fail_one_in "$1"
+	fail "$1"
 	for ((i = 0; i < changes; i += 50)); do quietly batch unlucky_ip; done
-	fail_one_in 0
+	fail 0
 }
 traffic
-for interval in 211 53 11; do
-	check "$changes changes, one allocation in $interval failing" failing_changes "$interval"
+for percent in 1 3 10; do
+	check "$changes changes, $percent % of allocations failing" failing_changes "$percent"
 	tally changes "$changes"
 done
 quietly restore
@@ -234,14 +236,14 @@ silence
 failing_reloads() {
 	local i module
 	for ((i = 0; i < cycles; i++)); do
-		fail_one_in $((RANDOM % 60 + 3))
+		fail $((RANDOM % 30 + 1))
 		for module in tunnel ipip; do quietly unlucky unload "$module"; done
 		for module in ipip tunnel; do
 			loaded "$module" ||
 				quietly unlucky load "$TUNL_BUILD/$module/$module.ko"
 		done
 	done
-	fail_one_in 0
+	fail 0
 	for module in ipip tunnel; do loaded "$module" || load "$module"; done
 }
 check "modules loaded while allocations fail, $cycles times" failing_reloads
@@ -250,29 +252,29 @@ tally reloads "$cycles"
 failing_namespaces() {
 	local i
 	for ((i = 0; i < cycles; i++)); do
-		fail_one_in $((RANDOM % 400 + 3))
+		fail $((RANDOM % 5 + 1))
 		quietly unlucky netns
 	done
-	fail_one_in 0
+	fail 0
 }
 check "namespaces made while allocations fail, $cycles times" failing_namespaces
 tally namespaces "$cycles"
 check "and a reaches b, when they do no more" poll 30 alive
 
 # Anywhere, so in softirqs too; meanwhile nothing may fork.
-failing_packets() { # INTERVAL
+failing_packets() { # PERCENT
 	local hostile=("$tmp/hostile" 10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2)
 	background wrapped a "${hostile[0]}" eth0 wrapped $RANDOM $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
 	pids=("$last_pid")
 	background inner a "${hostile[0]}" tunl inner $RANDOM $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
 	pids+=("$last_pid")
-	fail_one_in "$1"
+	fail "$1"
 	echo N >"$failslab/task-filter"
 	wait "${pids[@]}"
-	fail_one_in 0
+	fail 0
 }
-for interval in 997 101 13; do
-	check "$((changes * 50)) packets, one allocation in $interval failing" failing_packets "$interval"
+for percent in 1 5 25; do
+	check "$((changes * 50)) packets, $percent % of allocations failing" failing_packets "$percent"
 	tally packets "$((changes * 50))"
 	check "and a reaches b, when they do no more" poll 30 alive
 done
