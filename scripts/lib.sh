@@ -104,6 +104,25 @@ fetch_debs() {
 		download "$@" >&2
 }
 
+# kconfig drops in silence what it cannot have.  Of an option that several
+# fragments set, the last one counts.
+options_taken() { # FRAGMENT...
+	! cat "$@" | grep '^CONFIG_' | tac | sort -s -u -t= -k1,1 |
+		grep -vxF -f .config | grep . || {
+		echo "these options did not take"
+		return 1
+	}
+}
+
+# Leave of a built kernel only what modules are built with, a tenth of it.
+for_modules() { # TREE
+	find "$1" -mindepth 1 -maxdepth 1 -type d \
+		! -name arch ! -name include ! -name scripts ! -name tools -exec rm -rf {} +
+	find "$1" -name '*.o' -path "$1/*/*" \
+		! -path "$1/scripts/*" ! -path "$1/tools/*" -delete
+	rm -f "$1"/vmlinux.o "$1"/.tmp_vmlinux*
+}
+
 # Print the text of a `# ...` header up to the first line that is none.
 usage() {
 	sed -n '3,/^[^#]/{/^#/!q;s/^# \{0,1\}//;p}' "$0"
