@@ -264,9 +264,9 @@ check "and a reaches b, when they do no more" poll 30 alive
 # Anywhere, so in softirqs too; meanwhile nothing may fork.
 failing_packets() { # PERCENT
 	local hostile=("$tmp/hostile" 10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2)
-	background wrapped a "${hostile[0]}" eth0 wrapped $RANDOM $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
+	background wrapped a "${hostile[0]}" eth0 wrapped "$RANDOM" $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
 	pids=("$last_pid")
-	background inner a "${hostile[0]}" tunl inner $RANDOM $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
+	background inner a "${hostile[0]}" tunl inner "$RANDOM" $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
 	pids+=("$last_pid")
 	fail "$1"
 	echo N >"$failslab/task-filter"
