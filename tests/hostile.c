@@ -208,6 +208,7 @@ static const struct mode {
 	{ .name = "icmp", .build = build_icmp, .ether = 1 },
 	{ .name = "inner", .build = build_inner },
 	{ .name = "gso", .build = build_inner, .gso = 1 },
+	{ }
 };
 
 static int sock, tap;
@@ -353,15 +354,14 @@ static uint32_t attack(const struct mode *mode, const uint8_t *mac,
 
 int main(int argc, char **argv)
 {
-	const struct mode *mode = NULL;
+	const struct mode *mode = modes;
 	uint8_t mac[6] = {};
-	size_t i;
 
-	for (i = 0; argc > 9 && i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (!strcmp(argv[2], modes[i].name))
-			mode = &modes[i];
-	if (!mode || sscanf(argv[9], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0],
-			    &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) != 6) {
+	while (argc > 9 && mode->name && strcmp(argv[2], mode->name))
+		mode++;
+	if (argc < 10 || !mode->name ||
+	    sscanf(argv[9], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1],
+		   &mac[2], &mac[3], &mac[4], &mac[5]) != 6) {
 		fprintf(stderr, "hostile: nine arguments, see its source\n");
 		return 2;
 	}
