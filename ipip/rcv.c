@@ -169,10 +169,18 @@ drop:
 
 /*
  * A wrapper inside the wrapper, for us too: once more through the queue of the
- * interface it came in by, not deeper into the stack.
+ * interface it came in by, not deeper into the stack. Its VRF, which skb->dev is
+ * now if it has one, would forget that it is a member's.
  */
-static void rcv_deliver_again(struct ipip_net *in, struct sk_buff *skb)
+static void rcv_deliver_again(struct ipip_net *in, struct sk_buff *skb,
+			      int ifindex)
 {
+	skb->dev = dev_get_by_index_rcu(dev_net(skb->dev), ifindex);
+	if (unlikely(!skb->dev)) {
+		ipip_stats_drop(in, skb, IPIP_NO_ROUTE);
+		return;
+	}
+
 	/* Packet sockets will look for the interface's own header. */
 	if (skb_cow_head(skb, 0)) {
 		ipip_stats_drop(in, skb, IPIP_NO_MEMORY);
@@ -210,8 +218,8 @@ static void rcv_deliver_ingress(struct ipip_net *in, struct sk_buff *skb,
 
 	iph = ip_hdr(skb);
 	if (iph->protocol == IPPROTO_IPIP &&
-	    inet_addr_type(net, iph->daddr) == RTN_LOCAL) {
-		rcv_deliver_again(in, skb);
+	    inet_addr_type_dev_table(net, skb->dev, iph->daddr) == RTN_LOCAL) {
+		rcv_deliver_again(in, skb, vrf ? member : skb->dev->ifindex);
 		return;
 	}
 

@@ -250,6 +250,8 @@ vrf() {
 	must poll 10 listeners 1
 	must ns S "$TUNL_TOP/tests/craft" 192.0.2.3 192.0.2.5 192.0.2.3 192.0.2.5 count=3
 	must poll 10 ns R grep -q 'delivered_ingress 4' /proc/net/ipip
+	must ns S "$TUNL_TOP/tests/craft" 192.0.2.3 192.0.2.5 192.0.2.3 192.0.2.5 wrappers=3
+	must poll 10 ns R grep -q 'delivered_ingress 7' /proc/net/ipip
 	check_not "vrf: one of no VRF does not" test -s "$tmp/got.none"
 
 	must ns R sysctl -qw net.ipv4.ipip.accept=peers
