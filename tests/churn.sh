@@ -20,6 +20,9 @@ note "seed ${TUNL_SEED:-1994}"
 one_of() { local n=$((RANDOM % $#)); shift "$n"; it=$1; }
 quietly() { "$@" >/dev/null 2>&1; }
 
+exec 8>&1 # what check() hides
+progress() { [ "$1" = 0 ] || [ $(($1 % 100)) != 0 ] || note "$1 of $2" >&8; }
+
 wire_up() {
 	# their own addresses, for frames that outlive the link
 	veth a eth0 b eth0
@@ -80,6 +83,7 @@ traffic
 reloads() {
 	local i
 	for ((i = 0; i < cycles; i++)); do
+		progress "$i" "$cycles"
 		one_of ipip tunnel
 		case $((RANDOM % 3)) in
 		0) rmmod tunnel && rmmod ipip && load tunnel && load ipip ;;
@@ -100,6 +104,7 @@ check "and a reaches b" poll 20 alive
 namespaces() {
 	local i what
 	for ((i = 0; i < cycles; i += 2)); do
+		progress "$i" "$cycles"
 		ip netns add n && ip netns add m && ip -n n link add away type tunl &&
 			ip -n n link set away netns m && ip -n m link set away broadcast 10.0.0.9 &&
 			ip -n m addr add 10.9.7.1 peer 10.9.7.2 dev away && ip -n m link set away up || return
@@ -160,8 +165,10 @@ batch() { # [FUNCTION like plain_ip]
 random_changes() {
 	local i
 	: >"$tmp/refused"
-	for ((i = 0; i < changes; i += 50)); do quietly batch; done
-	true
+	for ((i = 0; i < changes; i += 50)); do
+		[ $((i % 1000)) != 0 ] || progress "$i" "$changes"
+		quietly batch
+	done
 }
 restore() {
 	local ns
@@ -222,7 +229,10 @@ must gcc -O2 -Wall -Wextra -Werror -o "$tmp/unlucky" "$TUNL_TOP/tests/unlucky.c"
 failing_changes() { # PERCENT
 	local i
 	fail "$1"
-	for ((i = 0; i < changes; i += 50)); do quietly batch unlucky_ip; done
+	for ((i = 0; i < changes; i += 50)); do
+		[ $((i % 1000)) != 0 ] || progress "$i" "$changes"
+		quietly batch unlucky_ip
+	done
 	fail 0
 }
 traffic
@@ -236,6 +246,7 @@ silence
 failing_reloads() {
 	local i module
 	for ((i = 0; i < cycles; i++)); do
+		progress "$i" "$cycles"
 		fail $((RANDOM % 30 + 1))
 		for module in tunnel ipip; do quietly unlucky unload "$module"; done
 		for module in ipip tunnel; do
@@ -252,6 +263,7 @@ tally reloads "$cycles"
 failing_namespaces() {
 	local i
 	for ((i = 0; i < cycles; i++)); do
+		progress "$i" "$cycles"
 		fail $((RANDOM % 5 + 1))
 		quietly unlucky netns
 	done
