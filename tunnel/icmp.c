@@ -150,6 +150,44 @@ static bool icmp_translate(struct icmp_error *error, bool inherit_ttl)
 	}
 }
 
+/**
+ * struct icmp_way - how the quoted inner packet is routed
+ * @net:	netns it was looked up in; NULL: not yet
+ * @l3mdev:	ifindex of the VRF, or 0
+ * @found:	by a unicast route, @res. Under the RCU read lock
+ * @res:	the route
+ */
+struct icmp_way {
+	struct net		*net;
+	int			l3mdev;
+	bool			found;
+	struct fib_result	res;
+};
+
+/* Once for all devices of a netns or VRF: there may be many. */
+static void icmp_look_up(struct icmp_way *way, const struct icmp_error *error,
+			 const struct net_device *dev)
+{
+	int l3mdev = l3mdev_master_ifindex_rcu(dev);
+	struct flowi4 fl4 = {
+		.daddr = error->inner.daddr,
+		.saddr = error->inner.saddr,
+		.flowi4_tos = RT_TOS(error->inner.tos) & INET_DSCP_MASK,
+		.flowi4_proto = error->inner.protocol,
+		.flowi4_iif = LOOPBACK_IFINDEX,
+		.flowi4_l3mdev = l3mdev,
+	};
+
+	if (net_eq(way->net, dev_net(dev)) && way->l3mdev == l3mdev)
+		return;
+
+	way->net = dev_net(dev);
+	way->l3mdev = l3mdev;
+	way->found = !fib_lookup(way->net, &fl4, &way->res,
+				 FIB_LOOKUP_NOREF) &&
+		     way->res.type == RTN_UNICAST;
+}
+
 /*
  * Is the inner packet one that routing sends through @config's device to the
  * outer destination? Rules may look at what a quote does not have (a mark, the
@@ -157,37 +195,29 @@ static bool icmp_translate(struct icmp_error *error, bool inherit_ttl)
  * a packet that seems to be routed elsewhere proves nothing.
  */
 static enum icmp_origin icmp_origin(const struct icmp_error *error,
-				    const struct tunl_config *config)
+				    const struct tunl_config *config,
+				    struct icmp_way *way)
 {
 	const struct net_device *dev = config->dev;
-	struct flowi4 fl4 = {
-		.daddr = error->inner.daddr,
-		.saddr = error->inner.saddr,
-		.flowi4_tos = RT_TOS(error->inner.tos) & INET_DSCP_MASK,
-		.flowi4_proto = error->inner.protocol,
-		.flowi4_iif = LOOPBACK_IFINDEX,
-		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
-	};
 	enum icmp_origin otherwise;
-	struct fib_result res;
 
 	if (error->quoted < sizeof(error->inner))
 		return ICMP_ORIGIN_MAYBE;
 
 	otherwise = fib4_has_custom_rules(dev_net(dev)) ? ICMP_ORIGIN_MAYBE :
 							  ICMP_ORIGIN_NO;
-	if (fib_lookup(dev_net(dev), &fl4, &res, FIB_LOOKUP_NOREF) ||
-	    res.type != RTN_UNICAST || !fib_info_nh_uses_dev(res.fi, dev))
+	icmp_look_up(way, error, dev);
+	if (!way->found || !fib_info_nh_uses_dev(way->res.fi, dev))
 		return otherwise;
 
 	if (config->parms.remote)
 		return ICMP_ORIGIN_YES;
 
-	if (fib_info_num_path(res.fi) > 1)
+	if (fib_info_num_path(way->res.fi) > 1)
 		return ICMP_ORIGIN_MAYBE;
 
-	if (res.nhc->nhc_gw_family == AF_INET &&
-	    res.nhc->nhc_gw.ipv4 == error->outer.daddr)
+	if (way->res.nhc->nhc_gw_family == AF_INET &&
+	    way->res.nhc->nhc_gw.ipv4 == error->outer.daddr)
 		return ICMP_ORIGIN_YES;
 
 	return otherwise;
@@ -205,6 +235,7 @@ static struct tunl_config *icmp_find(struct net *net,
 	const __be32 remotes[] = { error->outer.daddr, 0 };
 	struct tunl_config *config, *found = NULL;
 	const struct tunl_dev *tunl;
+	struct icmp_way way = {};
 	enum icmp_origin origin;
 	int i;
 
@@ -225,7 +256,7 @@ static struct tunl_config *icmp_find(struct net *net,
 				continue;
 
 			*why = TUNL_ICMP_NOT_ROUTED;
-			origin = icmp_origin(error, config);
+			origin = icmp_origin(error, config, &way);
 			if (origin > *best) {
 				*best = origin;
 				found = config;
