@@ -157,7 +157,7 @@ static struct net_device *peer_gateway_here(const struct ipip_net *in,
 	return dev;
 }
 
-/* In other netns and VRFs: a look into each. */
+/* In other netns and VRFs: a look into each, once for neighbours in the list. */
 static struct net_device *peer_gateway_elsewhere(const struct ipip_net *in,
 						 const struct iphdr *outer,
 						 const struct iphdr *inner)
@@ -173,7 +173,8 @@ static struct net_device *peer_gateway_elsewhere(const struct ipip_net *in,
 			continue;
 
 		l3mdev = l3mdev_master_ifindex_rcu(peer->dev);
-		if (!net_eq(net, dev_net(peer->dev)) || l3mdev != last) {
+		if (!net || !net_eq(net, dev_net(peer->dev)) ||
+		    l3mdev != last) {
 			net = dev_net(peer->dev);
 			last = l3mdev;
 			way = peer_way_back(net, l3mdev, outer->saddr, inner);
@@ -193,8 +194,8 @@ static struct net_device *peer_gateway_elsewhere(const struct ipip_net *in,
  *
  * The routing table says whom to believe: the route back to the inner source
  * must lead through that device to the outer source as gateway. One lookup,
- * however many devices there are, and one more for each netns or VRF that some
- * have been moved to. Caller holds the RCU read lock.
+ * however many devices there are, not counting those moved to another netns or
+ * VRF. Caller holds the RCU read lock.
  *
  * Return: the device, which is up, or NULL.
  */

@@ -276,6 +276,15 @@ const char *ipip_policy_state(const struct ipip_net *in)
 	return policy_accepts[accept];
 }
 
+/* Anybody may have many netns: all but the initial one share a limit. */
+static bool policy_may_log(const struct net *net)
+{
+	static DEFINE_RATELIMIT_STATE(others, DEFAULT_RATELIMIT_INTERVAL,
+				      DEFAULT_RATELIMIT_BURST);
+
+	return net_eq(net, &init_net) || __ratelimit(&others);
+}
+
 #define POLICY_WHERE_LEN sizeof("netns 4294967295: ")
 
 /* Which netns, by the number that lsns shows; the initial one needs none. */
@@ -292,20 +301,19 @@ static const char *policy_where(const struct net *net, char *text)
  * @net:	netns of the outer packet
  * @outer:	its header
  *
- * Logs once per netns; anybody may have many of those, hence a limit for all
- * of them, here and below.
+ * Logs not more than once per netns.
  */
 void ipip_policy_log_accepted(const struct net *net, const struct iphdr *outer)
 {
 	struct ipip_net *in = ipip_net(net);
 	char where[POLICY_WHERE_LEN];
 
-	if (likely(READ_ONCE(in->stranger_seen)))
+	if (likely(READ_ONCE(in->stranger_seen)) || !policy_may_log(net))
 		return;
 
 	WRITE_ONCE(in->stranger_seen, true);
-	pr_notice_ratelimited("%sdecapsulating for %pI4, which is no configured endpoint; net.ipv4.ipip.accept=peers forbids that\n",
-			      policy_where(net, where), &outer->saddr);
+	pr_notice("%sdecapsulating for %pI4, which is no configured endpoint; net.ipv4.ipip.accept=peers forbids that\n",
+		  policy_where(net, where), &outer->saddr);
 }
 
 /**
@@ -313,13 +321,13 @@ void ipip_policy_log_accepted(const struct net *net, const struct iphdr *outer)
  * @net:	netns of the outer packet
  * @outer:	its header
  *
- * Logs at most once in ten seconds per netns.
+ * Logs not more than once in ten seconds per netns.
  */
 void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer)
 {
 	char where[POLICY_WHERE_LEN];
 
-	if (__ratelimit(&ipip_net(net)->refusals))
-		pr_notice_ratelimited("%srefused a packet of %pI4, which is no configured endpoint; net.ipv4.ipip.accept=any would accept it\n",
-				      policy_where(net, where), &outer->saddr);
+	if (__ratelimit(&ipip_net(net)->refusals) && policy_may_log(net))
+		pr_notice("%srefused a packet of %pI4, which is no configured endpoint; net.ipv4.ipip.accept=any would accept it\n",
+			  policy_where(net, where), &outer->saddr);
 }

@@ -175,11 +175,15 @@ drop:
 static void rcv_deliver_again(struct ipip_net *in, struct sk_buff *skb,
 			      int ifindex)
 {
-	skb->dev = dev_get_by_index_rcu(dev_net(skb->dev), ifindex);
-	if (unlikely(!skb->dev)) {
+	struct net_device *dev = skb->dev;
+
+	if (unlikely(dev->ifindex != ifindex))
+		dev = dev_get_by_index_rcu(dev_net(dev), ifindex);
+	if (unlikely(!dev)) {
 		ipip_stats_drop(in, skb, IPIP_NO_ROUTE);
 		return;
 	}
+	skb->dev = dev;
 
 	/* Packet sockets will look for the interface's own header. */
 	if (skb_cow_head(skb, 0)) {

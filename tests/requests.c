@@ -878,7 +878,19 @@ static void wild_ethtool(void)
 /* ---- files ------------------------------------------------------------------- */
 
 static const char *const values[] = {
-	"auto", "peers", "any", "device", "ingress", "", "Auto", "auto ",
+	"auto", "peers", "any", "device", "ingress", "silent", "unreachable",
+	"", "Auto", "auto ",
+};
+
+/* Which of the values are whose. */
+static const struct sysctl {
+	const char	*file;
+	int		first;
+	int		end;
+} sysctls[] = {
+	{ "/proc/sys/net/ipv4/ipip/accept", 0, 3 },
+	{ "/proc/sys/net/ipv4/ipip/deliver", 3, 5 },
+	{ "/proc/sys/net/ipv4/ipip/refuse", 5, 7 },
 };
 
 /* Up to 5000 bytes; often a value, whole or not. Returns how many. */
@@ -904,11 +916,8 @@ static size_t any_value(char *text)
 
 static void wild_sysctl(void)
 {
-	static const char *const files[] = {
-		"/proc/sys/net/ipv4/ipip/accept",
-		"/proc/sys/net/ipv4/ipip/deliver",
-	};
-	int fd = open(files[any(2)], O_RDWR), times = any(8) ? 1 : 3;
+	int fd = open(sysctls[any(COUNT_OF(sysctls))].file, O_RDWR);
+	int times = any(8) ? 1 : 3;
 	char text[5100];
 	int ok = 0;
 
@@ -1451,11 +1460,8 @@ static int strict_pointopoint(struct device *dev)
 /* Whether a sysctl takes a text, and if so which of its values. */
 static int strict_sysctl(void)
 {
-	static const char *const files[] = {
-		"/proc/sys/net/ipv4/ipip/accept",
-		"/proc/sys/net/ipv4/ipip/deliver",
-	};
-	int which = any(2), fd = open(files[which], O_RDWR), ok, valid = 0, i, wrote;
+	const struct sysctl *sysctl = &sysctls[any(COUNT_OF(sysctls))];
+	int fd = open(sysctl->file, O_RDWR), ok, valid = 0, i, wrote;
 	char text[5100], before[20] = "", after[20] = "", first[5100] = "";
 	size_t len = any_value(text);
 
@@ -1463,7 +1469,7 @@ static int strict_sysctl(void)
 		text[len++] = '\n';
 	memcpy(first, text, len);
 	first[strcspn(first, "\n")] = '\0';
-	for (i = which ? 3 : 0; i < (which ? 5 : 3); i++)
+	for (i = sysctl->first; i < sysctl->end; i++)
 		valid |= !strcmp(first, values[i]);
 	ok = pread(fd, before, sizeof(before) - 1, 0) > 0;
 	wrote = pwrite(fd, text, len, 0) > 0;
@@ -1477,7 +1483,7 @@ static int strict_sysctl(void)
 	for (i = 0; first[i]; i++)
 		if (first[i] < ' ' || first[i] > '~')
 			first[i] = '?';
-	printf("%s: was %s, wrote \"%.40s\": %s, is %s\n", files[which], before,
+	printf("%s: was %s, wrote \"%.40s\": %s, is %s\n", sysctl->file, before,
 	       first, wrote ? "accepted" : "refused", after);
 	return 1;
 }

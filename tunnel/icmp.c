@@ -164,7 +164,7 @@ struct icmp_way {
 	struct fib_result	res;
 };
 
-/* Once for all devices of a netns or VRF: there may be many. */
+/* Once for neighbours in a list that are in the same netns and VRF, as most are. */
 static void icmp_look_up(struct icmp_way *way, const struct icmp_error *error,
 			 const struct net_device *dev)
 {
@@ -178,7 +178,7 @@ static void icmp_look_up(struct icmp_way *way, const struct icmp_error *error,
 		.flowi4_l3mdev = l3mdev,
 	};
 
-	if (net_eq(way->net, dev_net(dev)) && way->l3mdev == l3mdev)
+	if (way->net && net_eq(way->net, dev_net(dev)) && way->l3mdev == l3mdev)
 		return;
 
 	way->net = dev_net(dev);

@@ -223,7 +223,7 @@ void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event)
 	 * A netns whose creation fails loses its devices before it has us, and
 	 * perhaps before it has room for us; it was never in a list.
 	 */
-	if (!net->list.next || tunl_device_is_ours(lower))
+	if (!READ_ONCE(net->list.next) || tunl_device_is_ours(lower))
 		return;
 
 	tn = net_generic(net, tunl_net_id);
