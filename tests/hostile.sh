@@ -71,6 +71,7 @@ check "before: a reaches b" alive
 wrapped a eth0 wrapped "$(mac b)" "wrapped packets"
 wrapped a eth0 pieces "$(mac b)" "wrapped packets in fragments"
 # In memory of several pieces each: a tap that makes them so.
+[ -e /dev/net/tun ] || must modprobe tun
 must ns b ip tuntap add tap0 mode tap
 must ns b ip link set tap0 up
 tap_mac=$(ns b cat /sys/class/net/tap0/address)
