@@ -229,12 +229,15 @@ must gcc -O2 -Wall -Wextra -Werror -o "$tmp/unlucky" "$TUNL_TOP/tests/unlucky.c"
 
 failing_changes() { # PERCENT
 	local i
+	: >"$tmp/refused"
 	fail "$1"
 	for ((i = 0; i < changes; i += 50)); do
 		[ $((i % 1000)) != 0 ] || progress "$i" "$changes"
 		quietly batch unlucky_ip
 	done
 	fail 0
+	echo "$(grep -c 'Cannot allocate memory' "$tmp/refused") for want of memory"
+	grep -q 'Cannot allocate memory' "$tmp/refused"
 }
 traffic
 for percent in 1 3 10; do
@@ -245,30 +248,33 @@ quietly restore
 silence
 
 failing_reloads() {
-	local i module
+	local i module refused=0
 	for ((i = 0; i < cycles; i++)); do
 		progress "$i" "$cycles"
 		fail $((RANDOM % 30 + 1))
 		for module in tunnel ipip; do quietly unlucky unload "$module"; done
 		for module in ipip tunnel; do
 			loaded "$module" ||
-				quietly unlucky load "$TUNL_BUILD/$module/$module.ko"
+				quietly unlucky load "$TUNL_BUILD/$module/$module.ko" ||
+				refused=$((refused + 1))
 		done
 	done
 	fail 0
+	[ "$refused" -gt 0 ] || return
 	for module in ipip tunnel; do loaded "$module" || load "$module"; done
 }
 check "modules loaded while allocations fail, $cycles times" failing_reloads
 tally reloads "$cycles"
 
 failing_namespaces() {
-	local i
+	local i refused=0
 	for ((i = 0; i < cycles; i++)); do
 		progress "$i" "$cycles"
 		fail $((RANDOM % 5 + 1))
-		quietly unlucky netns
+		quietly unlucky netns || refused=$((refused + 1))
 	done
 	fail 0
+	[ "$refused" -gt 0 ]
 }
 check "namespaces made while allocations fail, $cycles times" failing_namespaces
 tally namespaces "$cycles"

@@ -38,7 +38,7 @@ ip -n b route add 10.9.1.1 dev other
 
 # Marked where it enters, counted where the wrapper leaves; and the reverse.
 marks='meta priority set 1:7 meta mark set 7'
-rules() { # CHAIN MATCH ADDRESSES-OF-THE-OTHER-LAYER
+rules() { # CHAIN MATCH ADDRESSES-OF-THAT-LAYER
 	printf "add rule ip cross $1 $2 %s\n" "meta mark 7 counter name with_mark" \
 		"meta priority 1:7 counter name with_priority" \
 		"ct original ip saddr $3 counter name with_connection" "counter name with_all"
@@ -57,9 +57,9 @@ for ns in a m; do
 		}
 	END
 done
-rules out "ip protocol 4" 10.9.0.0/16 | ns a nft -f -
+rules out "ip protocol 4" 10.0.1.0/24 | ns a nft -f -
 for ns in a m; do
-	rules in "iifname { given, own } ip protocol icmp" 10.0.1.0/24 | ns $ns nft -f -
+	rules in "iifname { given, own } ip protocol icmp" 10.9.0.0/16 | ns $ns nft -f -
 done
 counted() { # NS: and begin anew
 	ns "$1" nft reset counters table ip cross | awk '
@@ -72,11 +72,11 @@ counted m >/dev/null
 echoes() { ns "$1" ping -n -q -c 3 -i 0.1 -W 5 "$2"; }
 check "own: three echoes" echoes a 10.9.1.2
 # Three wrappers out, three answers in, by the same table: both are marked.
-check_eq "own: mark and priority go along, to the wrapper and from it; the connection does not" \
-	"$(counted a)" "mark 6 priority 6 connection 0 of 6"
+check_eq "own: mark and priority go along, to the wrapper and from it; each has a connection of its own" \
+	"$(counted a)" "mark 6 priority 6 connection 6 of 6"
 check "given: three echoes" echoes m 10.9.0.2
-check_eq "given: nothing goes along to the wrapper" "$(counted a)" "mark 0 priority 0 connection 0 of 3"
-check_eq "given: nor from it" "$(counted m)" "mark 0 priority 0 connection 0 of 3"
+check_eq "given: nothing goes along to the wrapper" "$(counted a)" "mark 0 priority 0 connection 3 of 3"
+check_eq "given: nor from it" "$(counted m)" "mark 0 priority 0 connection 3 of 3"
 
 # When to leave is the sender's to say, and goes along as through any veth, or a
 # container would lose its pacing; 6.1 does that for TCP only.
