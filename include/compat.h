@@ -49,6 +49,28 @@ compat_register_net_sysctl(struct net *net, const char *path,
 #define compat_ctl_table struct ctl_table
 #endif
 
+/* The parameters of an old-style tunnel request, inside the kernel (6.10). */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define compat_tunnel_parm struct ip_tunnel_parm_kern
+#else
+#define compat_tunnel_parm struct ip_tunnel_parm
+#endif
+
+/*
+ * A refusal whose text is made up for the occasion (6.2). Before, a text must
+ * be there as long as the module: the kernel log has this one then.
+ */
+#ifdef NL_SET_ERR_MSG_FMT
+#define compat_refuse(extack, format, ...) \
+	NL_SET_ERR_MSG_FMT(extack, format, __VA_ARGS__)
+#else
+#define compat_refuse(extack, format, ...) \
+	do { \
+		net_info_ratelimited("tunnel: " format "\n", __VA_ARGS__); \
+		NL_SET_ERR_MSG(extack, "refused, the kernel log says why"); \
+	} while (0)
+#endif
+
 /*
  * Drops what nf_queue holds of a netns. Exported for modules, but declared
  * only in a private header of netfilter's.

@@ -19,14 +19,17 @@
 /* The link kind, and the name of the device that insmod creates. */
 #define TUNL_KIND "tunl"
 
+/* The kernel's own link kind, with its defaults and rules. */
+#define TUNL_KIND_STOCK "ipip"
+
 /*
  * First word of struct tunl_dev: "tun", then the version of this layout.
  * Change the version whenever a field that ipip.ko reads moves or changes
  * its meaning.
  */
-#define TUNL_MAGIC 0x74756e01U
+#define TUNL_MAGIC 0x74756e02U
 
-/* TOS parameter: copy the inner header's (as in the kernel's own tunnels). */
+/* Bit of the TOS parameter: copy the inner header's, as the kernel's tunnels do. */
 #define TUNL_TOS_INHERIT 0x01
 
 /* Shortest MTU IPv4 may run over (RFC 791 §3.2); below it, no addresses. */
@@ -37,21 +40,37 @@
  * @local:	outer source; 0: the one routing picks for the endpoint
  * @remote:	outer destination; 0: pointopoint address, else gateway
  * @ttl:	outer TTL, 1-255; 0: the inner header's
- * @tos:	outer DSCP in the upper six bits; TUNL_TOS_INHERIT: the inner
- *		header's. ECN always follows the inner header (RFC 6040 §4.1)
- * @pmtudisc:	copy a set inner DF to the outer header (RFC 2003 §3.1);
- *		false: never set DF, as in 1994
+ * @link:	ifindex, in the underlay, of the device that outer packets leave
+ *		by; 0: any
+ * @fwmark:	mark that outer routes are looked up with
+ * @ttl:	outer TTL, 1-255; 0: the inner header's
+ * @tos:	outer DSCP in the upper six bits; with TUNL_TOS_INHERIT: the
+ *		inner header's. ECN always follows the inner header
+ *		(RFC 6040 §4.1)
+ * @proto:	protocol inside: IPPROTO_IPIP; or 0, any: IPv4 is all there is
+ * @pmtudisc:	find out the path MTU; what that does to DF is enum tunl_df
  */
 struct tunl_parms {
 	__be32	local;
 	__be32	remote;
+	u32	link;
+	u32	fwmark;
 	u8	ttl;
 	u8	tos;
+	u8	proto;
 	bool	pmtudisc;
+};
+
+/* The outer header's DF, as far as the packet fits the path. */
+enum tunl_df {
+	TUNL_DF_CLEAR,	/* never, as in 1994: kind tunl, no pmtudisc */
+	TUNL_DF_COPY,	/* the inner one's: tunl's default; ipip, no pmtudisc */
+	TUNL_DF_SET,	/* always: kind ipip's default */
 };
 
 /**
  * struct tunl_config - configuration in force, never changed once published
+ * @df:		what @parms.pmtudisc means for the device's kind
  * @parms:	the administrator's parameters, with @parms.remote resolved:
  *		explicit remote, else pointopoint address, else 0 (the gateway
  *		of each packet's route is the endpoint)
@@ -59,14 +78,15 @@ struct tunl_parms {
  *		with the configuration, so that a route looked up for an old
  *		endpoint is never used for a new one
  * @dev:	the device. Not a reference: it lives as long as this can be found
- * @node:	among the configurations of devices that are up, by @parms.remote
- *		(RCU, writers RTNL)
+ * @node:	among all configurations, by @parms.remote (RCU, writers RTNL).
+ *		The device may be down
  * @rcu:	for freeing after the last reader
  *
  * Published in struct tunl_dev; readers hold the RCU read lock.
  */
 struct tunl_config {
 	struct tunl_parms	parms;
+	enum tunl_df		df;
 	struct dst_cache	route;
 	struct net_device	*dev;
 	struct hlist_node	node;
@@ -95,6 +115,7 @@ struct tunl_stats;
  * struct tunl_dev - private data of a tunnel device
  * @magic:	TUNL_MAGIC. Together with the link kind it identifies a device
  *		of ours; other ARPHRD_TUNNEL devices look the same from outside
+ * @stock:	of kind ipip. Never changes
  * @mtu_pinned:	an administrator set the MTU: do not follow the underlay (RTNL)
  * @mtu_following: the MTU is being set by us, not by an administrator (RTNL)
  * @lower:	ifindex, in @underlay, of the device the endpoint was last
@@ -113,11 +134,12 @@ struct tunl_stats;
  *		seen it change. Holds a reference to the device while pending
  * @siblings:	in the list of devices with the same underlay (RTNL)
  *
- * ipip.ko reads @magic, @config (its @parms.local and @parms.remote) and
- * @underlay.
+ * ipip.ko reads @magic, @stock, @config (its @parms.local, @parms.remote and
+ * @parms.link) and @underlay.
  */
 struct tunl_dev {
 	u32				magic;
+	bool				stock;
 	bool				mtu_pinned;
 	bool				mtu_following;
 	int				lower;
@@ -146,7 +168,8 @@ static inline struct tunl_dev *tunl_dev_get_priv(const struct net_device *dev)
 	const struct rtnl_link_ops *ops = dev->rtnl_link_ops;
 	struct tunl_dev *tunl;
 
-	if (!ops || strcmp(ops->kind, TUNL_KIND) ||
+	if (!ops || (strcmp(ops->kind, TUNL_KIND) &&
+		     strcmp(ops->kind, TUNL_KIND_STOCK)) ||
 	    ops->priv_size < sizeof(struct tunl_dev))
 		return NULL;
 

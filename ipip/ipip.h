@@ -56,6 +56,8 @@ struct ipip_stats {
 struct ctl_table;
 struct ctl_table_header;
 
+#define IPIP_PEER_PLACES 4
+
 /**
  * struct ipip_net - what ipip.ko keeps per netns (of the outer packets)
  * @accept:	enum ipip_accept; READ_ONCE/WRITE_ONCE
@@ -64,11 +66,10 @@ struct ctl_table_header;
  * @latched:	a tunnel has been configured, "auto" is closed; only a write to
  *		the sysctl opens it again. READ_ONCE/WRITE_ONCE
  * @stranger_seen: the first packet from a stranger has been logged
- * @peer_count:	devices that are up (RTNL)
- * @gateways:	of them those in gateway mode that are in this netns; READ_ONCE,
- *		writers RTNL
- * @peers:	devices that are up, by remote; those in gateway mode that are
- *		elsewhere under 0 (RCU, writers RTNL)
+ * @count:	devices that are up, by where they are looked for (enum
+ *		peer_place); READ_ONCE, writers RTNL
+ * @bound:	of them those bound to an interface; READ_ONCE, writers RTNL
+ * @peers:	devices that are up, by place and address (RCU, writers RTNL)
  * @stats:	counters, per CPU
  * @refusals:	limits the log lines about refused packets
  * @sysctl:	registration of @table
@@ -80,8 +81,8 @@ struct ipip_net {
 	u8				refuse;
 	bool				latched;
 	bool				stranger_seen;
-	unsigned int			peer_count;
-	unsigned int			gateways;
+	unsigned int			count[IPIP_PEER_PLACES];
+	unsigned int			bound;
 	struct rhltable			peers;
 	struct ipip_stats __percpu	*stats;
 	struct ratelimit_state		refusals;
@@ -107,10 +108,8 @@ int ipip_peer_init(void);
 void ipip_peer_exit(void);
 int ipip_peer_net_init(struct ipip_net *in);
 void ipip_peer_net_exit(struct ipip_net *in);
-struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
-				    __be32 local);
-struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
-					    struct sk_buff *skb);
+struct net_device *ipip_peer_lookup(const struct ipip_net *in,
+				    struct sk_buff *skb);
 bool ipip_peer_any(const struct ipip_net *in);
 
 /* policy.c */

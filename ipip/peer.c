@@ -13,17 +13,32 @@
 #include "ipip.h"
 #include "tunl.h"
 
+/* Where a peer is looked for. */
+enum peer_place {
+	PEER_FIXED,	/* by outer source: devices with a remote */
+	PEER_WILDCARD,	/* by outer destination: kind ipip without a remote, or
+			 * with a multicast group for one
+			 */
+	PEER_ELSEWHERE,	/* all: gateway mode, in another netns or a VRF */
+	PEER_HERE,	/* nowhere: gateway mode, the route names the device */
+};
+
+struct peer_key {
+	u32	place;	/* enum peer_place */
+	__be32	addr;
+};
+
 /**
  * struct ipip_peer - one tunnel device that is up
- * @node:	in ipip_net.peers, if @listed
+ * @node:	in ipip_net.peers, unless PEER_HERE
  * @by_dev:	in peer_by_dev (RCU, writers RTNL)
- * @remote:	outer source its packets come from; 0: gateway mode
- * @local:	outer destination they must have; 0: any
+ * @key:	by which it is in ipip_net.peers
+ * @remote:	the device's remote; 0: none
+ * @local:	outer destination its packets must have; 0: any
+ * @link:	ifindex of the interface they had better come in by; 0: any
  * @dev:	the device. Not a reference: taken out on NETDEV_DOWN, a grace
  *		period before the device can go
  * @in:		netns of the outer packets
- * @listed:	all but those in gateway mode that are in that netns and in no
- *		VRF: these are found by the route
  * @rcu:	for freeing
  *
  * Does not change once published: a change is a new one in, the old one out.
@@ -31,11 +46,12 @@
 struct ipip_peer {
 	struct rhlist_head	node;
 	struct hlist_node	by_dev;
+	struct peer_key		key;
 	__be32			remote;
 	__be32			local;
+	u32			link;
 	struct net_device	*dev;
 	struct ipip_net		*in;
-	bool			listed;
 	struct rcu_head		rcu;
 };
 
@@ -43,46 +59,74 @@ static DEFINE_HASHTABLE(peer_by_dev, 10);
 
 static const struct rhashtable_params peer_params = {
 	.head_offset = offsetof(struct ipip_peer, node),
-	.key_offset = offsetof(struct ipip_peer, remote),
-	.key_len = sizeof(__be32),
+	.key_offset = offsetof(struct ipip_peer, key),
+	.key_len = sizeof(struct peer_key),
 	.automatic_shrinking = true,
 };
 
-static struct rhlist_head *peer_list(const struct ipip_net *in, __be32 remote)
+static struct rhlist_head *peer_list(const struct ipip_net *in,
+				     enum peer_place place, __be32 addr)
 {
-	return rhltable_lookup((struct rhltable *)&in->peers, &remote,
+	const struct peer_key key = { .place = place, .addr = addr };
+
+	return rhltable_lookup((struct rhltable *)&in->peers, &key,
 			       peer_params);
 }
 
-/**
- * ipip_peer_lookup() - the device whose fixed remote a packet came from
- * @in:		netns of the outer packet
- * @remote:	outer source
- * @local:	outer destination
- *
- * A device with that local address is preferred to one without any. Caller
- * holds the RCU read lock, and the device lives as long as that.
- *
- * Return: the device, which is up, or NULL.
+/*
+ * How well a peer suits, as the kernel's ipip sees it: the lowest wins. One
+ * that is bound to the interface comes before all that are not.
  */
-struct net_device *ipip_peer_lookup(const struct ipip_net *in, __be32 remote,
-				    __be32 local)
+enum peer_rank {
+	PEER_RANK_PAIR,		/* remote and local */
+	PEER_RANK_REMOTE,
+	PEER_RANK_LOCAL,	/* or the group */
+	PEER_RANK_ANY,
+	PEER_RANK_UNBOUND,	/* added to the others */
+	PEER_RANK_NONE = 2 * PEER_RANK_UNBOUND
+};
+
+struct peer_choice {
+	const struct ipip_peer	*peer;
+	unsigned int		rank;
+};
+
+static void peer_consider(struct peer_choice *best,
+			  const struct ipip_peer *peer, unsigned int rank,
+			  int link)
 {
-	const struct ipip_peer *peer, *wildcard = NULL;
+	if (peer->link != link)
+		rank += PEER_RANK_UNBOUND;
+	if (rank < best->rank)
+		*best = (struct peer_choice) { .peer = peer, .rank = rank };
+}
+
+static void peer_choose_fixed(const struct ipip_net *in, __be32 remote,
+			      __be32 local, int link, struct peer_choice *best)
+{
+	const struct ipip_peer *peer;
 	struct rhlist_head *pos;
 
-	/* A broadcast may come from 0.0.0.0, which is gateway mode's place. */
-	if (!remote)
-		return NULL;
-
-	rhl_for_each_entry_rcu(peer, pos, peer_list(in, remote), node) {
+	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_FIXED, remote),
+			       node) {
 		if (peer->local == local)
-			return peer->dev;
-		if (!peer->local)
-			wildcard = peer;
+			peer_consider(best, peer, PEER_RANK_PAIR, link);
+		else if (!peer->local)
+			peer_consider(best, peer, PEER_RANK_REMOTE, link);
 	}
+}
 
-	return wildcard ? wildcard->dev : NULL;
+static void peer_choose_wildcard(const struct ipip_net *in, __be32 local,
+				 int link, struct peer_choice *best)
+{
+	const struct ipip_peer *peer;
+	struct rhlist_head *pos;
+
+	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_WILDCARD, local),
+			       node)
+		peer_consider(best, peer, PEER_RANK_LOCAL, link);
+	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_WILDCARD, 0), node)
+		peer_consider(best, peer, PEER_RANK_ANY, link);
 }
 
 static struct ipip_peer *peer_find(const struct net_device *dev)
@@ -145,12 +189,12 @@ static struct net_device *peer_gateway_here(const struct ipip_net *in,
 	const struct ipip_peer *peer;
 	struct net_device *dev;
 
-	if (!READ_ONCE(in->gateways))
+	if (!READ_ONCE(in->count[PEER_HERE]))
 		return NULL;
 
 	dev = peer_way_back(net, 0, outer->saddr, inner);
 	peer = dev ? peer_find(dev) : NULL;
-	if (!peer || peer->in != in || peer->remote || peer->listed ||
+	if (!peer || peer->in != in || peer->key.place != PEER_HERE ||
 	    (peer->local && peer->local != outer->daddr))
 		return NULL;
 
@@ -162,7 +206,7 @@ static struct net_device *peer_gateway_elsewhere(const struct ipip_net *in,
 						 const struct iphdr *outer,
 						 const struct iphdr *inner)
 {
-	struct rhlist_head *pos, *list = peer_list(in, 0);
+	struct rhlist_head *pos, *list = peer_list(in, PEER_ELSEWHERE, 0);
 	const struct net_device *way = NULL;
 	const struct ipip_peer *peer;
 	struct net *net = NULL;
@@ -186,27 +230,21 @@ static struct net_device *peer_gateway_elsewhere(const struct ipip_net *in,
 	return NULL;
 }
 
-/**
- * ipip_peer_lookup_gateway() - the gateway-mode device that expects a packet
- * @in:		netns of the outer packet
- * @skb:	outer packet, skb->data behind its header. Its head may be
- *		reallocated
- *
+/*
  * The routing table says whom to believe: the route back to the inner source
  * must lead through that device to the outer source as gateway. One lookup,
  * however many devices there are, not counting those moved to another netns or
- * VRF. Caller holds the RCU read lock.
- *
- * Return: the device, which is up, or NULL.
+ * VRF. May reallocate the skb's head.
  */
-struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
-					    struct sk_buff *skb)
+static struct net_device *peer_gateway(const struct ipip_net *in,
+				       struct sk_buff *skb)
 {
 	const struct iphdr *outer, *inner;
 	struct net_device *dev;
 
 	/* A broadcast may come from 0.0.0.0, which is no gateway. */
-	if ((!READ_ONCE(in->gateways) && !peer_list(in, 0)) ||
+	if ((!READ_ONCE(in->count[PEER_HERE]) &&
+	     !READ_ONCE(in->count[PEER_ELSEWHERE])) ||
 	    !ip_hdr(skb)->saddr || !pskb_may_pull(skb, sizeof(*inner)))
 		return NULL;
 
@@ -217,6 +255,44 @@ struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
 }
 
 /**
+ * ipip_peer_lookup() - the device whose packet this is
+ * @in:		netns of the outer packet
+ * @skb:	outer packet, skb->data behind its header. Its head may be
+ *		reallocated
+ *
+ * Devices with that remote first, with that local address too before without
+ * one; then gateway mode; then devices of kind ipip that believe anybody, which
+ * is what they are for. Only a device bound to the interface the packet came in
+ * by goes before a better one that is not. Caller holds the RCU read lock, and
+ * the device lives as long as that.
+ *
+ * Return: the device, which is up, or NULL.
+ */
+struct net_device *ipip_peer_lookup(const struct ipip_net *in,
+				    struct sk_buff *skb)
+{
+	struct peer_choice best = { .rank = PEER_RANK_NONE };
+	const struct iphdr *outer = ip_hdr(skb);
+	__be32 remote = outer->saddr, local = outer->daddr;
+	int link = skb->dev->ifindex;
+	struct net_device *dev;
+
+	peer_choose_fixed(in, remote, local, link, &best);
+	if (best.peer && likely(!READ_ONCE(in->bound)))
+		return best.peer->dev;
+
+	if (!best.peer) {
+		dev = peer_gateway(in, skb);
+		if (dev)
+			return dev;
+	}
+
+	if (READ_ONCE(in->count[PEER_WILDCARD]))
+		peer_choose_wildcard(in, local, link, &best);
+	return best.peer ? best.peer->dev : NULL;
+}
+
+/**
  * ipip_peer_any() - is there a peer
  * @in:		netns of the outer packets
  *
@@ -224,26 +300,47 @@ struct net_device *ipip_peer_lookup_gateway(const struct ipip_net *in,
  */
 bool ipip_peer_any(const struct ipip_net *in)
 {
+	unsigned int place, sum = 0;
+
 	ASSERT_RTNL();
-	return in->peer_count;
+	for (place = 0; place < IPIP_PEER_PLACES; place++)
+		sum += in->count[place];
+	return sum;
 }
 
 static void peer_count(struct ipip_peer *peer, int by)
 {
 	struct ipip_net *in = peer->in;
+	u32 place = peer->key.place;
 
-	in->peer_count += by;
-	if (!peer->listed)
-		WRITE_ONCE(in->gateways, in->gateways + by);
+	BUILD_BUG_ON(PEER_HERE + 1 != IPIP_PEER_PLACES);
+	WRITE_ONCE(in->count[place], in->count[place] + by);
+	if (peer->link)
+		WRITE_ONCE(in->bound, in->bound + by);
 }
 
 static void peer_withdraw(struct ipip_peer *peer)
 {
 	peer_count(peer, -1);
 	hash_del_rcu(&peer->by_dev);
-	if (peer->listed)
+	if (peer->key.place != PEER_HERE)
 		rhltable_remove(&peer->in->peers, &peer->node, peer_params);
 	kfree_rcu(peer, rcu);
+}
+
+static struct peer_key peer_key(struct net_device *dev,
+				const struct tunl_dev *tunl,
+				const struct tunl_parms *parms)
+{
+	if (ipv4_is_multicast(parms->remote))
+		return (struct peer_key) { PEER_WILDCARD, parms->remote };
+	if (parms->remote)
+		return (struct peer_key) { PEER_FIXED, parms->remote };
+	if (tunl->stock)
+		return (struct peer_key) { PEER_WILDCARD, parms->local };
+	if (!net_eq(dev_net(dev), tunl->underlay) || l3mdev_master_ifindex(dev))
+		return (struct peer_key) { PEER_ELSEWHERE };
+	return (struct peer_key) { PEER_HERE };
 }
 
 static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
@@ -258,12 +355,11 @@ static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
 
 	peer->dev = dev;
 	peer->in = ipip_net(tunl->underlay);
+	peer->key = peer_key(dev, tunl, parms);
 	peer->remote = parms->remote;
 	peer->local = parms->local;
-	peer->listed = peer->remote ||
-		       !net_eq(dev_net(dev), tunl->underlay) ||
-		       l3mdev_master_ifindex(dev);
-	if (peer->listed) {
+	peer->link = parms->link;
+	if (peer->key.place != PEER_HERE) {
 		err = rhltable_insert(&peer->in->peers, &peer->node,
 				      peer_params);
 		if (err) {
@@ -302,7 +398,7 @@ static void peer_update(struct net_device *dev, const struct tunl_dev *tunl)
 	old = peer_find(dev);
 	if (peer_wanted(dev, tunl, parms)) {
 		if (old && old->remote == parms->remote &&
-		    old->local == parms->local)
+		    old->local == parms->local && old->link == parms->link)
 			return;
 
 		/* Then its packets are a stranger's. */

@@ -276,16 +276,6 @@ drop:
 	ipip_stats_drop(in, skb, verdict);
 }
 
-static struct net_device *rcv_find_peer(const struct ipip_net *in,
-					struct sk_buff *skb)
-{
-	const struct iphdr *outer = ip_hdr(skb);
-	struct net_device *dev;
-
-	dev = ipip_peer_lookup(in, outer->saddr, outer->daddr);
-	return dev ?: ipip_peer_lookup_gateway(in, skb);
-}
-
 /**
  * ipip_rcv_peer() - tunnel4 handler: what configured endpoints send
  * @skb:	outer packet, skb->data behind its header
@@ -299,7 +289,7 @@ int ipip_rcv_peer(struct sk_buff *skb)
 	struct ipip_net *in = ipip_net(dev_net(skb->dev));
 	struct net_device *dev;
 
-	dev = rcv_find_peer(in, skb);
+	dev = ipip_peer_lookup(in, skb);
 	if (!dev)
 		return -ENOENT;
 

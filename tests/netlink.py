@@ -11,8 +11,9 @@
 #
 # Several of them, with -- between, are done in turn.
 #
-# ATTRIBUTE: local remote ttl tos pmtudisc, or the number of an IFLA_IPTUN_*,
-# whose value then is hex.  A refusal is printed as `ERRNO: text of the kernel`,
+# ATTRIBUTE: link local remote ttl tos proto pmtudisc fwmark, or the number of an
+# IFLA_IPTUN_*, whose value then is hex; or kind, if it is not tunl.  What show
+# leaves out is of a wrapper in UDP, and zero.  A refusal is printed as `ERRNO: text of the kernel`,
 # and the exit status is 1.
 
 import errno
@@ -28,8 +29,11 @@ NLMSGERR_ATTR_MSG = 1
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND, IFLA_INFO_DATA = 3, 18, 1, 2
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
 
-NAMES = {"local": 2, "remote": 3, "ttl": 4, "tos": 5, "pmtudisc": 10}
+NAMES = {"link": 1, "local": 2, "remote": 3, "ttl": 4, "tos": 5, "proto": 9,
+         "pmtudisc": 10, "fwmark": 20}
 ADDRESSES = (2, 3)
+NUMBERS = (1, 20)
+ENCAP = (15, 16, 17, 18)
 
 
 def attribute(kind, data):
@@ -52,17 +56,19 @@ def parse(arg):
         return attribute(int(name), bytes.fromhex(value))
     if NAMES[name] in ADDRESSES:
         return attribute(NAMES[name], socket.inet_aton(value))
+    if NAMES[name] in NUMBERS:
+        return attribute(NAMES[name], struct.pack("=I", int(value, 0)))
     return attribute(NAMES[name], bytes([int(value, 0)]))
 
 
-def call(kind, flags, name, data=None):
+def call(kind, flags, name, data=None, link_kind="tunl"):
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
     sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
     sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
     body = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
     body += attribute(IFLA_IFNAME, name.encode() + b"\0")
     if data is not None:
-        body += attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"tunl") +
+        body += attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, link_kind.encode()) +
                           attribute(IFLA_INFO_DATA, data))
     sock.send(struct.pack("=IHHII", 16 + len(body), kind,
                           NLM_F_REQUEST | flags, 1, 0) + body)
@@ -94,15 +100,19 @@ def data_of(name):
     if struct.unpack("=H", reply[4:6])[0] == NLMSG_ERROR:
         sys.exit(answer(reply))
     info = attributes(attributes(reply[32:])[IFLA_LINKINFO])
-    return info[IFLA_INFO_DATA]
+    return info[IFLA_INFO_KIND].rstrip(b"\0").decode(), info[IFLA_INFO_DATA]
 
 
 def show(name):
     words = []
-    for kind, value in attributes(data_of(name)).items():
+    for kind, value in attributes(data_of(name)[1]).items():
+        if kind in ENCAP and not any(value):
+            continue
         names = [n for n, k in NAMES.items() if k == kind] or [str(kind)]
         if kind in ADDRESSES:
             text = socket.inet_ntoa(value)
+        elif kind in NUMBERS:
+            text = str(*struct.unpack("=I", value))
         elif names[0] in NAMES:
             text = str(value[0])
         else:
@@ -113,23 +123,30 @@ def show(name):
 
 
 def main(command, name, *args):
-    data = b"".join(parse(arg) for arg in args)
+    kind = [arg[5:] for arg in args if arg.startswith("kind=")] or ["tunl"]
+    data = b"".join(parse(arg) for arg in args if not arg.startswith("kind="))
     if command == "add":
         return answer(call(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
-                           name, data))
+                           name, data, kind[0]))
     if command == "change":
-        return answer(call(RTM_NEWLINK, NLM_F_ACK, name, data))
+        return answer(call(RTM_NEWLINK, NLM_F_ACK, name, data, kind[0]))
     if command == "echo":
-        return answer(call(RTM_NEWLINK, NLM_F_ACK, name, data_of(name)))
+        kind, data = data_of(name)
+        return answer(call(RTM_NEWLINK, NLM_F_ACK, name, data, kind))
     return show(name)
 
 
-failed = 0
-line = []
-for word in sys.argv[1:] + ["--"]:
-    if word != "--":
-        line.append(word)
-        continue
-    failed |= main(*line)
+def run(words):
+    failed = 0
     line = []
-sys.exit(failed)
+    for word in words + ["--"]:
+        if word != "--":
+            line.append(word)
+            continue
+        failed |= main(*line)
+        line = []
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

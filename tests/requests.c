@@ -485,17 +485,19 @@ static void put_info_data(void)
 {
 	static const int usual[] = {
 		IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE, IFLA_IPTUN_TTL,
-		IFLA_IPTUN_TOS, IFLA_IPTUN_PMTUDISC, IFLA_IPTUN_REMOTE
+		IFLA_IPTUN_TOS, IFLA_IPTUN_PMTUDISC, IFLA_IPTUN_REMOTE,
+		IFLA_IPTUN_LINK, IFLA_IPTUN_FWMARK, IFLA_IPTUN_PROTO
 	};
-	int times = any(4) ? any(3) : any(40), type;
+	int times = any(4) ? any(3) : any(40), type, wide;
 	size_t nest = put(IFLA_INFO_DATA | (any(4) ? 0 : NLA_F_NESTED), NULL, 0);
 
 	while (times--) {
 		type = any(8) ? usual[any(COUNT_OF(usual))] : (int)any(32);
+		wide = type == IFLA_IPTUN_LINK || type == IFLA_IPTUN_FWMARK;
 		if (type == IFLA_IPTUN_LOCAL || type == IFLA_IPTUN_REMOTE)
 			put_any_address(type);
 		else
-			put_any_number(type, 1);
+			put_any_number(type, wide ? 4 : 1);
 	}
 	nest_end(nest);
 }
@@ -506,7 +508,7 @@ static void put_link_info(void)
 	uint32_t odd = any(32);
 
 	if (odd > 1)
-		put_string(IFLA_INFO_KIND, "tunl");
+		put_string(IFLA_INFO_KIND, any(3) ? "tunl" : "ipip");
 	else if (odd)
 		put_any_number(IFLA_INFO_KIND, 4);
 	if (any(3))
@@ -791,6 +793,17 @@ static int route_ioctl(void)
 	return ioctl(udp, any(3) ? SIOCADDRT : SIOCDELRT, &rt);
 }
 
+static void sound_tunnel(struct ip_tunnel_parm *tunnel)
+{
+	tunnel->iph.version = 4;
+	tunnel->iph.ihl = 5;
+	tunnel->iph.protocol = any(2) ? IPPROTO_IPIP : 0;
+	tunnel->iph.frag_off = any(2) ? htons(0x4000) : 0;
+	tunnel->iph.saddr = any(2) ? any_address() : 0;
+	tunnel->iph.daddr = any(4) ? any_address() : 0;
+	tunnel->link = any(4) ? 0 : any(12);
+}
+
 static void wild_ioctl(void)
 {
 	static const int requests[] = {
@@ -836,6 +849,8 @@ static void wild_ioctl(void)
 		break;
 	default:
 		fill_any(&tunnel, sizeof(tunnel));
+		if (any(4))
+			sound_tunnel(&tunnel);
 		if (any(2))
 			memcpy(tunnel.name, any_name(), IFNAMSIZ);
 		ifr.ifr_data = any(8) ? (void *)&tunnel : (void *)8;
@@ -1139,8 +1154,8 @@ static int wild(uint32_t times)
 
 /* A device as RTM_GETLINK tells it, and what it does not. */
 struct device {
-	uint32_t mtu, txqlen, address, broadcast, local, remote;
-	uint8_t ttl, tos, pmtudisc;
+	uint32_t mtu, txqlen, address, broadcast, local, remote, link, fwmark;
+	uint8_t ttl, tos, proto, pmtudisc;
 	int pinned;
 };
 
@@ -1203,6 +1218,9 @@ static int look(const char *name, struct device *dev)
 	dev->ttl = attribute(p, left, IFLA_IPTUN_TTL, NULL);
 	dev->tos = attribute(p, left, IFLA_IPTUN_TOS, NULL);
 	dev->pmtudisc = attribute(p, left, IFLA_IPTUN_PMTUDISC, NULL);
+	dev->link = attribute(p, left, IFLA_IPTUN_LINK, NULL);
+	dev->proto = attribute(p, left, IFLA_IPTUN_PROTO, NULL);
+	dev->fwmark = attribute(p, left, IFLA_IPTUN_FWMARK, NULL);
 	return 0;
 }
 
@@ -1212,7 +1230,8 @@ static int same(const struct device *a, const struct device *b)
 	return a->txqlen == b->txqlen && a->address == b->address &&
 	       a->broadcast == b->broadcast && a->local == b->local &&
 	       a->remote == b->remote && a->ttl == b->ttl && a->tos == b->tos &&
-	       a->pmtudisc == b->pmtudisc && (!a->pinned || a->mtu == b->mtu);
+	       a->pmtudisc == b->pmtudisc && a->link == b->link &&
+	       a->proto == b->proto && a->fwmark == b->fwmark && (!a->pinned || a->mtu == b->mtu);
 }
 
 static void print_device(const char *what, const struct device *dev)
@@ -1220,6 +1239,7 @@ static void print_device(const char *what, const struct device *dev)
 	printf("  %s: address %08x broadcast %08x local %08x remote %08x ", what,
 	       ntohl(dev->address), ntohl(dev->broadcast), ntohl(dev->local),
 	       ntohl(dev->remote));
+	printf("link %u proto %u fwmark %u ", dev->link, dev->proto, dev->fwmark);
 	printf("ttl %u tos %u pmtudisc %u txqlen %u mtu %u%s\n", dev->ttl, dev->tos,
 	       dev->pmtudisc, dev->txqlen, dev->mtu, dev->pinned ? " pinned" : "");
 }
@@ -1239,6 +1259,8 @@ static struct change any_change(void)
 		{ 1, IFLA_IPTUN_PMTUDISC, 1, 0 }, { 0, IFLA_ADDRESS, 4, 0 },
 		{ 0, IFLA_BROADCAST, 4, 0 }, { 0, IFLA_MTU, 4, 0 },
 		{ 0, IFLA_TXQLEN, 4, 0 }, { 1, IFLA_IPTUN_FWMARK, 4, 0 },
+		{ 1, IFLA_IPTUN_LINK, 4, 0 }, { 1, IFLA_IPTUN_PROTO, 1, 0 },
+		{ 1, IFLA_IPTUN_FLAGS, 2, 0 },
 	};
 	struct change change = changes[any(COUNT_OF(changes))];
 
@@ -1246,6 +1268,8 @@ static struct change any_change(void)
 		change.value = any(2) ? 60 + any(2000) : any_number();
 	else if (change.len == 1)
 		change.value = any(256);
+	else if (change.type == IFLA_IPTUN_LINK && change.data)
+		change.value = any(12);
 	else if (change.type == IFLA_TXQLEN && !change.data)
 		change.value = any(10000); /* how much is too much is the kernel's */
 	else
@@ -1300,6 +1324,7 @@ static enum verdict foretell_address(struct device *dev, uint32_t local,
 static enum verdict foretell(struct device *dev, const struct change *change, int new)
 {
 	uint32_t value = change->value;
+	char name[IFNAMSIZ];
 
 	switch (change->type | (change->data ? 0x100 : 0)) {
 	case 0x100 | IFLA_IPTUN_LOCAL:
@@ -1322,6 +1347,20 @@ static enum verdict foretell(struct device *dev, const struct change *change, in
 		return TAKEN;
 	case 0x100 | IFLA_IPTUN_PMTUDISC:
 		dev->pmtudisc = !!value;
+		return TAKEN;
+	case 0x100 | IFLA_IPTUN_LINK:
+		if (value && value != dev->link &&
+		    (!if_indextoname(value, name) || (!new && !strcmp(name, strict_name))))
+			return REFUSED_WITH_TEXT;
+		dev->link = value;
+		return TAKEN;
+	case 0x100 | IFLA_IPTUN_PROTO:
+		if (value && value != IPPROTO_IPIP)
+			return REFUSED_WITH_TEXT;
+		dev->proto = value;
+		return TAKEN;
+	case 0x100 | IFLA_IPTUN_FWMARK:
+		dev->fwmark = value;
 		return TAKEN;
 	case IFLA_TXQLEN:
 		dev->txqlen = value;
@@ -1397,7 +1436,8 @@ static int strict_change(struct device *dev)
 static int strict_create(void)
 {
 	struct device dev = {
-		.ttl = 64, .tos = 1, .pmtudisc = 1, .txqlen = 1000, .mtu = 1480
+		.ttl = 64, .tos = 1, .pmtudisc = 1, .proto = IPPROTO_IPIP,
+		.txqlen = 1000, .mtu = 1480
 	};
 	uint32_t was = pointopoint;
 	struct device found = {};

@@ -17,29 +17,30 @@ module_param(pmtudisc, bool, 0444);
 MODULE_PARM_DESC(pmtudisc, "new devices copy the inner DF to the outer header; N = never set DF, as in 1994 (default: Y)");
 
 #define REJECT { .type = NLA_REJECT, \
-	.reject_message = "this setting is not available for kind " TUNL_KIND }
+	.reject_message = "this setting is not available" }
 
 const struct nla_policy tunl_config_policy[IFLA_IPTUN_MAX + 1] = {
+	[IFLA_IPTUN_LINK]		= { .type = NLA_U32 },
 	[IFLA_IPTUN_LOCAL]		= { .type = NLA_U32 },
 	[IFLA_IPTUN_REMOTE]		= { .type = NLA_U32 },
 	[IFLA_IPTUN_TTL]		= { .type = NLA_U8 },
 	[IFLA_IPTUN_TOS]		= { .type = NLA_U8 },
+	[IFLA_IPTUN_PROTO]		= { .type = NLA_U8 },
 	[IFLA_IPTUN_PMTUDISC]		= { .type = NLA_U8 },
-	[IFLA_IPTUN_LINK]		= REJECT,
+	[IFLA_IPTUN_FWMARK]		= { .type = NLA_U32 },
+	/* iproute2 sends these always, for nothing; see config_parse_encap() */
+	[IFLA_IPTUN_ENCAP_TYPE]		= { .type = NLA_U16 },
+	[IFLA_IPTUN_ENCAP_FLAGS]	= { .type = NLA_U16 },
+	[IFLA_IPTUN_ENCAP_SPORT]	= { .type = NLA_U16 },
+	[IFLA_IPTUN_ENCAP_DPORT]	= { .type = NLA_U16 },
+	[IFLA_IPTUN_COLLECT_METADATA]	= REJECT,
 	[IFLA_IPTUN_ENCAP_LIMIT]	= REJECT,
 	[IFLA_IPTUN_FLOWINFO]		= REJECT,
 	[IFLA_IPTUN_FLAGS]		= REJECT,
-	[IFLA_IPTUN_PROTO]		= REJECT,
 	[IFLA_IPTUN_6RD_PREFIX]		= REJECT,
 	[IFLA_IPTUN_6RD_RELAY_PREFIX]	= REJECT,
 	[IFLA_IPTUN_6RD_PREFIXLEN]	= REJECT,
 	[IFLA_IPTUN_6RD_RELAY_PREFIXLEN] = REJECT,
-	[IFLA_IPTUN_ENCAP_TYPE]		= REJECT,
-	[IFLA_IPTUN_ENCAP_FLAGS]	= REJECT,
-	[IFLA_IPTUN_ENCAP_SPORT]	= REJECT,
-	[IFLA_IPTUN_ENCAP_DPORT]	= REJECT,
-	[IFLA_IPTUN_COLLECT_METADATA]	= REJECT,
-	[IFLA_IPTUN_FWMARK]		= REJECT,
 };
 
 /**
@@ -51,42 +52,92 @@ void tunl_config_defaults(struct tunl_parms *parms)
 	*parms = (struct tunl_parms) {
 		.ttl = ttl,
 		.tos = TUNL_TOS_INHERIT,
+		.proto = IPPROTO_IPIP,
 		.pmtudisc = pmtudisc,
 	};
 }
 
 static int config_refuse(struct netlink_ext_ack *extack,
-			 const struct nlattr *attr, const char *why)
+			 struct nlattr *data[], int attr, const char *why)
 {
-	NL_SET_BAD_ATTR(extack, attr);
+	NL_SET_BAD_ATTR(extack, data ? data[attr] : NULL);
 	if (extack)
 		extack->_msg = why;
 	return -EINVAL;
 }
 
+/* What the kernel's ipip allows and kind tunl does not, and the reverse. */
+static int config_validate_stock(const struct net_device *dev,
+				 const struct tunl_parms *parms,
+				 struct nlattr *data[],
+				 struct netlink_ext_ack *extack)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	const struct net_device *other;
+
+	/* The device's flags say which it is, and programs have seen them. */
+	if (dev->reg_state == NETREG_REGISTERED &&
+	    (!parms->remote != !(dev->flags & IFF_POINTOPOINT) ||
+	     ipv4_is_multicast(parms->remote) !=
+	     ipv4_is_multicast(tunl->parms.remote)))
+		return config_refuse(extack, data, IFLA_IPTUN_REMOTE,
+				     "remote: none, a host or a group it stays; make another tunnel");
+
+	other = tunl_config_find_stock(tunl->underlay, parms);
+	if (other && other != dev) {
+		NL_SET_BAD_ATTR(extack, data ? data[IFLA_IPTUN_REMOTE] : NULL);
+		compat_refuse(extack,
+			      "%s has this local, remote and dev already",
+			      other->name);
+		return -EEXIST;
+	}
+
+	return 0;
+}
+
 /**
  * tunl_config_validate() - may a tunnel be configured like this
+ * @dev:	the tunnel, perhaps not registered yet
  * @parms:	the parameters
+ * @data:	where they come from, for the refusal to point at; or NULL
  * @extack:	for the reason, or NULL
  *
- * Return: 0 or -EINVAL.
+ * Caller holds RTNL. Return: 0, -EINVAL, -ENODEV or -EEXIST.
  */
-int tunl_config_validate(const struct tunl_parms *parms,
-			 struct netlink_ext_ack *extack)
+int tunl_config_validate(const struct net_device *dev,
+			 const struct tunl_parms *parms,
+			 struct nlattr *data[], struct netlink_ext_ack *extack)
 {
+	const struct tunl_dev *tunl = netdev_priv(dev);
+
+	ASSERT_RTNL();
 	if (ipv4_is_multicast(parms->local) || ipv4_is_lbcast(parms->local))
-		return config_refuse(extack, NULL,
+		return config_refuse(extack, data, IFLA_IPTUN_LOCAL,
 				     "local: not a unicast address");
 
-	if (ipv4_is_multicast(parms->remote) || ipv4_is_lbcast(parms->remote))
-		return config_refuse(extack, NULL,
+	if (ipv4_is_lbcast(parms->remote) ||
+	    (ipv4_is_multicast(parms->remote) && !tunl->stock))
+		return config_refuse(extack, data, IFLA_IPTUN_REMOTE,
 				     "remote: not a unicast address");
 
 	if (parms->remote && parms->remote == parms->local)
-		return config_refuse(extack, NULL,
+		return config_refuse(extack, data, IFLA_IPTUN_REMOTE,
 				     "remote and local are the same address");
 
-	return 0;
+	/* One that has gone since may be sent back, and changes nothing. */
+	if (parms->link && parms->link != tunl->parms.link) {
+		const struct net_device *lower;
+
+		lower = __dev_get_by_index(tunl->underlay, parms->link);
+		if (!lower || lower == dev) {
+			config_refuse(extack, data, IFLA_IPTUN_LINK,
+				      "dev: no such device where the tunnel was created, or the tunnel itself");
+			return lower ? -EINVAL : -ENODEV;
+		}
+	}
+
+	return tunl->stock ? config_validate_stock(dev, parms, data, extack) :
+			     0;
 }
 
 /**
@@ -110,41 +161,89 @@ int tunl_config_check_local(const struct net_device *dev, const void *addr,
 	}
 
 	memcpy(&parms.local, addr, sizeof(parms.local));
-	return tunl_config_validate(&parms, extack);
+	return tunl_config_validate(dev, &parms, NULL, extack);
+}
+
+/* Of wrappers in UDP there is none so far; iproute2 says so each time. */
+static int config_parse_encap(struct nlattr *data[],
+			      struct netlink_ext_ack *extack)
+{
+	if (data[IFLA_IPTUN_ENCAP_TYPE] &&
+	    nla_get_u16(data[IFLA_IPTUN_ENCAP_TYPE]) != TUNNEL_ENCAP_NONE)
+		return config_refuse(extack, data, IFLA_IPTUN_ENCAP_TYPE,
+				     "encap: nothing but the outer IPv4 header is available");
+	return 0;
+}
+
+/*
+ * What the kernel's ipip takes for granted is in each request anew, but for the
+ * mark and the protocol.
+ */
+static void config_reset_stock(struct tunl_parms *parms, struct nlattr *data[])
+{
+	*parms = (struct tunl_parms) {
+		.fwmark = parms->fwmark,
+		.proto = parms->proto,
+		.pmtudisc = data,
+	};
 }
 
 /**
  * tunl_config_parse() - overlay parameters with what netlink asks for
- * @parms:	what is not asked for stays; undefined on error
- * @tb:		link attributes
+ * @dev:	the tunnel, perhaps not registered yet
+ * @parms:	what is not asked for stays, or with kind ipip is the default;
+ *		undefined on error
  * @data:	IFLA_IPTUN_* attributes, or NULL
  * @extack:	for the reason of a refusal, or NULL
  *
- * Return: 0 with @parms valid, or a negative errno.
+ * Caller holds RTNL. Return: 0 with @parms valid, or a negative errno.
  */
-int tunl_config_parse(struct tunl_parms *parms, struct nlattr *tb[],
+int tunl_config_parse(const struct net_device *dev, struct tunl_parms *parms,
 		      struct nlattr *data[], struct netlink_ext_ack *extack)
 {
-	if (!data)
-		return tunl_config_validate(parms, extack);
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	int err;
 
+	if (tunl->stock)
+		config_reset_stock(parms, data);
+	if (!data)
+		return tunl_config_validate(dev, parms, NULL, extack);
+
+	err = config_parse_encap(data, extack);
+	if (err)
+		return err;
+
+	if (data[IFLA_IPTUN_LINK])
+		parms->link = nla_get_u32(data[IFLA_IPTUN_LINK]);
 	if (data[IFLA_IPTUN_LOCAL])
 		parms->local = nla_get_in_addr(data[IFLA_IPTUN_LOCAL]);
 	if (data[IFLA_IPTUN_REMOTE])
 		parms->remote = nla_get_in_addr(data[IFLA_IPTUN_REMOTE]);
+	if (data[IFLA_IPTUN_FWMARK])
+		parms->fwmark = nla_get_u32(data[IFLA_IPTUN_FWMARK]);
 	if (data[IFLA_IPTUN_TTL])
 		parms->ttl = nla_get_u8(data[IFLA_IPTUN_TTL]);
 	if (data[IFLA_IPTUN_PMTUDISC])
 		parms->pmtudisc = nla_get_u8(data[IFLA_IPTUN_PMTUDISC]);
 	if (data[IFLA_IPTUN_TOS]) {
 		parms->tos = nla_get_u8(data[IFLA_IPTUN_TOS]);
-		if (parms->tos != TUNL_TOS_INHERIT &&
+		/* The kernel's ipip has always ignored what it cannot do. */
+		if (!tunl->stock && parms->tos != TUNL_TOS_INHERIT &&
 		    (parms->tos & INET_ECN_MASK))
-			return config_refuse(extack, data[IFLA_IPTUN_TOS],
+			return config_refuse(extack, data, IFLA_IPTUN_TOS,
 					     "tos: the ECN bits follow the inner header and cannot be set");
 	}
+	if (data[IFLA_IPTUN_PROTO]) {
+		parms->proto = nla_get_u8(data[IFLA_IPTUN_PROTO]);
+		if (parms->proto && parms->proto != IPPROTO_IPIP)
+			return config_refuse(extack, data, IFLA_IPTUN_PROTO,
+					     "mode: nothing but IPv4 is carried: ipip or any");
+	}
+	/* A fixed TTL forbids fragments: traceroute could not tell a loop. */
+	if (tunl->stock && parms->ttl && data[IFLA_IPTUN_TTL])
+		parms->pmtudisc = true;
 
-	return tunl_config_validate(parms, extack);
+	return tunl_config_validate(dev, parms, data, extack);
 }
 
 /**
@@ -155,23 +254,35 @@ int tunl_config_parse(struct tunl_parms *parms, struct nlattr *tb[],
 size_t tunl_config_fill_size(void)
 {
 	return nla_total_size(sizeof(__be32)) * 2 +	/* LOCAL, REMOTE */
-	       nla_total_size(sizeof(u8)) * 3;		/* TTL, TOS, PMTUDISC */
+	       nla_total_size(sizeof(u32)) * 2 +	/* LINK, FWMARK */
+	       nla_total_size(sizeof(u8)) * 4 +	/* TTL, TOS, PROTO, PMTUDISC */
+	       nla_total_size(sizeof(u16)) * 4;		/* ENCAP_* */
 }
 
 /**
  * tunl_config_fill() - report parameters as IFLA_IPTUN_* attributes
  * @msg:	message to append to
- * @parms:	the parameters. What is reported, sent back, changes nothing
+ * @dev:	the tunnel. What is reported, sent back, changes nothing
  *
  * Return: 0 or -EMSGSIZE.
  */
-int tunl_config_fill(struct sk_buff *msg, const struct tunl_parms *parms)
+int tunl_config_fill(struct sk_buff *msg, const struct net_device *dev)
 {
-	if (nla_put_in_addr(msg, IFLA_IPTUN_LOCAL, parms->local) ||
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	const struct tunl_parms *parms = &tunl->parms;
+
+	if (nla_put_u32(msg, IFLA_IPTUN_LINK, parms->link) ||
+	    nla_put_in_addr(msg, IFLA_IPTUN_LOCAL, parms->local) ||
 	    nla_put_in_addr(msg, IFLA_IPTUN_REMOTE, parms->remote) ||
 	    nla_put_u8(msg, IFLA_IPTUN_TTL, parms->ttl) ||
 	    nla_put_u8(msg, IFLA_IPTUN_TOS, parms->tos) ||
-	    nla_put_u8(msg, IFLA_IPTUN_PMTUDISC, parms->pmtudisc))
+	    nla_put_u8(msg, IFLA_IPTUN_PROTO, parms->proto) ||
+	    nla_put_u8(msg, IFLA_IPTUN_PMTUDISC, parms->pmtudisc) ||
+	    nla_put_u32(msg, IFLA_IPTUN_FWMARK, parms->fwmark) ||
+	    nla_put_u16(msg, IFLA_IPTUN_ENCAP_TYPE, TUNNEL_ENCAP_NONE) ||
+	    nla_put_be16(msg, IFLA_IPTUN_ENCAP_SPORT, 0) ||
+	    nla_put_be16(msg, IFLA_IPTUN_ENCAP_DPORT, 0) ||
+	    nla_put_u16(msg, IFLA_IPTUN_ENCAP_FLAGS, 0))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -189,21 +300,9 @@ static void config_show(struct tunl_config *config)
 }
 
 /**
- * tunl_config_show() - let the configuration be found by its remote
- * @dev:	the tunnel, coming up
- *
- * It stays so when it is replaced. Caller holds RTNL.
- */
-void tunl_config_show(struct net_device *dev)
-{
-	struct tunl_dev *tunl = netdev_priv(dev);
-
-	config_show(rtnl_dereference(tunl->config));
-}
-
-/**
- * tunl_config_hide() - undo tunl_config_show()
- * @dev:	the tunnel, going down. A grace period passes before it can go
+ * tunl_config_hide() - the configuration is not to be found any more
+ * @dev:	the tunnel, being unregistered. A grace period passes before it
+ *		can go
  *
  * Caller holds RTNL.
  */
@@ -212,6 +311,35 @@ void tunl_config_hide(struct net_device *dev)
 	struct tunl_dev *tunl = netdev_priv(dev);
 
 	hlist_del_init_rcu(&rtnl_dereference(tunl->config)->node);
+}
+
+/**
+ * tunl_config_find_stock() - the device of kind ipip with these endpoints
+ * @underlay:	netns the tunnel was made in
+ * @parms:	its @local, @remote and @link
+ *
+ * There is never a second one: of two that are told apart by nothing, one would
+ * not receive. Caller holds RTNL.
+ *
+ * Return: the device, up or down, or NULL.
+ */
+struct net_device *tunl_config_find_stock(struct net *underlay,
+					  const struct tunl_parms *parms)
+{
+	const struct tunl_config *config;
+	const struct tunl_dev *tunl;
+
+	ASSERT_RTNL();
+	tunl_config_for_each(config, underlay, parms->remote) {
+		tunl = netdev_priv(config->dev);
+		if (tunl->stock && net_eq(tunl->underlay, underlay) &&
+		    tunl->parms.remote == parms->remote &&
+		    tunl->parms.local == parms->local &&
+		    tunl->parms.link == parms->link)
+			return config->dev;
+	}
+
+	return NULL;
 }
 
 static void config_free(struct tunl_config *config)
@@ -225,10 +353,19 @@ static void config_free_rcu(struct rcu_head *rcu)
 	config_free(container_of(rcu, struct tunl_config, rcu));
 }
 
+static enum tunl_df config_df(const struct tunl_dev *tunl,
+			      const struct tunl_parms *parms)
+{
+	if (tunl->stock)
+		return parms->pmtudisc ? TUNL_DF_SET : TUNL_DF_COPY;
+	return parms->pmtudisc ? TUNL_DF_COPY : TUNL_DF_CLEAR;
+}
+
 static struct tunl_config *config_alloc(struct net_device *dev,
 					const struct tunl_parms *parms,
 					gfp_t gfp)
 {
+	const struct tunl_dev *tunl = netdev_priv(dev);
 	struct tunl_config *config;
 
 	config = kzalloc(sizeof(*config), gfp);
@@ -236,6 +373,7 @@ static struct tunl_config *config_alloc(struct net_device *dev,
 		return NULL;
 
 	config->parms = *parms;
+	config->df = config_df(tunl, parms);
 	config->dev = dev;
 	/* Without it each packet's route is looked up: slow, but right. */
 	if (dst_cache_init(&config->route, GFP_KERNEL) &&
@@ -250,8 +388,9 @@ static struct tunl_config *config_alloc(struct net_device *dev,
 static bool config_same(const struct tunl_parms *a, const struct tunl_parms *b)
 {
 	return a->local == b->local && a->remote == b->remote &&
+	       a->link == b->link && a->fwmark == b->fwmark &&
 	       a->ttl == b->ttl && a->tos == b->tos &&
-	       a->pmtudisc == b->pmtudisc;
+	       a->proto == b->proto && a->pmtudisc == b->pmtudisc;
 }
 
 /* What "ip link" shows: link/ipip LOCAL peer REMOTE. A mirror, not the truth. */
@@ -292,10 +431,8 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 			return -ENOMEM;
 
 		rcu_assign_pointer(tunl->config, new);
-		if (!hlist_unhashed(&old->node)) {
-			config_show(new);
-			hlist_del_init_rcu(&old->node);
-		}
+		config_show(new);
+		hlist_del_init_rcu(&old->node);
 		call_rcu(&old->rcu, config_free_rcu);
 	}
 	tunl->parms = *parms;
@@ -312,7 +449,9 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
  * tunl_config_init() - first configuration of a device being registered
  * @dev:	the tunnel; its struct tunl_dev.parms are set
  *
- * Caller holds RTNL. Undone by tunl_config_destroy(). Return: 0 or -ENOMEM.
+ * Caller holds RTNL. Undone by tunl_config_hide(), then tunl_config_destroy().
+ *
+ * Return: 0 or -ENOMEM.
  */
 int tunl_config_init(struct net_device *dev)
 {
@@ -325,6 +464,7 @@ int tunl_config_init(struct net_device *dev)
 		return -ENOMEM;
 
 	rcu_assign_pointer(tunl->config, config);
+	config_show(config);
 	config_mirror(dev, &tunl->parms);
 	return 0;
 }
@@ -363,11 +503,11 @@ void tunl_config_adopt_broadcast(struct net_device *dev)
 
 	parms.remote = remote;
 	if (tunl_endpoint_permitted(dev) &&
-	    !tunl_config_validate(&parms, NULL) &&
+	    !tunl_config_validate(dev, &parms, NULL, NULL) &&
 	    !tunl_config_commit(dev, &parms, GFP_KERNEL))
 		return;
 
-	net_warn_ratelimited("%s: %pI4 cannot be the remote (not permitted, or not a unicast address other than the local one), keeping %pI4\n",
+	net_warn_ratelimited("%s: %pI4 cannot be the remote (not permitted, another tunnel's, or no unicast address), keeping %pI4\n",
 			     dev->name, &remote, &current_parms->remote);
 	config_mirror(dev, current_parms);
 }

@@ -7,7 +7,6 @@
 #include <net/ip_tunnels.h>
 #include <net/netns/generic.h>
 
-#include "compat.h"
 #include "tunnel.h"
 
 #define LINK_FEATURES \
@@ -50,6 +49,9 @@ static void link_uninit(struct net_device *dev)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 
+	if (link_underlay(tunl)->fallback == dev)
+		link_underlay(tunl)->fallback = NULL;
+	tunl_config_hide(dev);
 	list_del(&tunl->siblings);
 }
 
@@ -69,13 +71,6 @@ static void link_destroy(struct net_device *dev)
 static int link_open(struct net_device *dev)
 {
 	tunl_pmtu_follow(dev);
-	tunl_config_show(dev);
-	return 0;
-}
-
-static int link_stop(struct net_device *dev)
-{
-	tunl_config_hide(dev);
 	return 0;
 }
 
@@ -99,15 +94,29 @@ static int link_set_address(struct net_device *dev, void *addr)
 	return tunl_config_commit(dev, &parms, GFP_KERNEL);
 }
 
+/*
+ * What "ip link" shows behind the @. To the kernel's ipip it is the underlay
+ * device or none; kind tunl without one is nobody's lower half, and has no @.
+ */
+static int link_get_iflink(const struct net_device *dev)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	int link = READ_ONCE(tunl->parms.link);
+
+	return link || tunl->stock ? link : dev->ifindex;
+}
+
 static const struct net_device_ops link_ops = {
 	.ndo_init = link_init,
 	.ndo_uninit = link_uninit,
 	.ndo_open = link_open,
-	.ndo_stop = link_stop,
 	.ndo_start_xmit = tunl_xmit,
 	.ndo_change_mtu = tunl_pmtu_change,
 	.ndo_set_mac_address = link_set_address,
 	.ndo_get_stats64 = dev_get_tstats64,
+	.ndo_get_iflink = link_get_iflink,
+	.ndo_siocdevprivate = tunl_ioctl,
+	.ndo_tunnel_ctl = tunl_ioctl_ctl,
 };
 
 static const struct device_type link_type = {
@@ -144,6 +153,31 @@ static void link_setup(struct net_device *dev)
 	tunl_pmtu_setup(dev);
 }
 
+/* The kernel's ipip is point-to-point only if it has a remote. */
+static void link_setup_stock(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	link_setup(dev);
+	tunl->stock = true;
+	dev->flags &= ~IFF_POINTOPOINT;
+}
+
+static int link_register(struct net_device *dev)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	int err;
+
+	if (tunl->parms.remote)
+		dev->flags |= IFF_POINTOPOINT;
+	err = register_netdevice(dev);
+	if (err)
+		return err;
+
+	tunl_pmtu_follow(dev);
+	return 0;
+}
+
 /* Netlink's addresses have any length up to MAX_ADDR_LEN. */
 static int link_parse_address(__be32 *addr, const struct nlattr *attr,
 			      struct netlink_ext_ack *extack)
@@ -169,6 +203,7 @@ static int link_newlink(struct net *src_net, struct net_device *dev,
 	struct tunl_parms parms;
 	int err;
 
+	tunl->underlay = dev_net(dev);
 	tunl_config_defaults(&parms);
 	err = link_parse_address(&parms.local, tb[IFLA_ADDRESS], extack);
 	if (err)
@@ -176,12 +211,11 @@ static int link_newlink(struct net *src_net, struct net_device *dev,
 	err = link_parse_address(&parms.remote, tb[IFLA_BROADCAST], extack);
 	if (err)
 		return err;
-	err = tunl_config_parse(&parms, tb, data, extack);
+	err = tunl_config_parse(dev, &parms, data, extack);
 	if (err)
 		return err;
 
 	tunl->parms = parms;
-	tunl->underlay = dev_net(dev);
 	/* The core has set it already, without asking ndo_change_mtu. */
 	if (tb[IFLA_MTU]) {
 		err = tunl_pmtu_change(dev, dev->mtu);
@@ -192,12 +226,7 @@ static int link_newlink(struct net *src_net, struct net_device *dev,
 		}
 	}
 
-	err = register_netdevice(dev);
-	if (err)
-		return err;
-
-	tunl_pmtu_follow(dev);
-	return 0;
+	return link_register(dev);
 }
 
 static int link_changelink(struct net_device *dev, struct nlattr *tb[],
@@ -213,7 +242,14 @@ static int link_changelink(struct net_device *dev, struct nlattr *tb[],
 		return -EPERM;
 	}
 
-	err = tunl_config_parse(&parms, tb, data, extack);
+	/* Old-style requests are addressed to it; so it is in the kernel's. */
+	if (dev == link_underlay(tunl)->fallback) {
+		NL_SET_ERR_MSG(extack,
+			       "the fallback device stays as it is");
+		return -EINVAL;
+	}
+
+	err = tunl_config_parse(dev, &parms, data, extack);
 	if (err)
 		return err;
 
@@ -227,9 +263,7 @@ static size_t link_get_size(const struct net_device *dev)
 
 static int link_fill_info(struct sk_buff *msg, const struct net_device *dev)
 {
-	const struct tunl_dev *tunl = netdev_priv(dev);
-
-	return tunl_config_fill(msg, &tunl->parms);
+	return tunl_config_fill(msg, dev);
 }
 
 static struct net *link_get_link_net(const struct net_device *dev)
@@ -239,18 +273,23 @@ static struct net *link_get_link_net(const struct net_device *dev)
 	return READ_ONCE(tunl->underlay);
 }
 
-struct rtnl_link_ops tunl_link_ops __read_mostly = {
-	.kind = TUNL_KIND,
-	.priv_size = sizeof(struct tunl_dev),
-	.maxtype = IFLA_IPTUN_MAX,
-	.policy = tunl_config_policy,
-	.setup = link_setup,
-	.newlink = link_newlink,
-	.changelink = link_changelink,
-	.get_size = link_get_size,
-	.fill_info = link_fill_info,
-	.get_link_net = link_get_link_net,
-};
+#define LINK_OPS(kind_name, kind_setup) { \
+	.kind = kind_name, \
+	.priv_size = sizeof(struct tunl_dev), \
+	.maxtype = IFLA_IPTUN_MAX, \
+	.policy = tunl_config_policy, \
+	.setup = kind_setup, \
+	.newlink = link_newlink, \
+	.changelink = link_changelink, \
+	.get_size = link_get_size, \
+	.fill_info = link_fill_info, \
+	.get_link_net = link_get_link_net, \
+}
+
+struct rtnl_link_ops tunl_link_ops __read_mostly =
+	LINK_OPS(TUNL_KIND, link_setup);
+struct rtnl_link_ops tunl_link_ops_stock __read_mostly =
+	LINK_OPS(TUNL_KIND_STOCK, link_setup_stock);
 
 /**
  * tunl_device_is_ours() - was this device made by this module
@@ -260,42 +299,56 @@ struct rtnl_link_ops tunl_link_ops __read_mostly = {
  */
 bool tunl_device_is_ours(const struct net_device *dev)
 {
-	return dev->rtnl_link_ops == &tunl_link_ops;
+	return dev->rtnl_link_ops == &tunl_link_ops ||
+	       dev->rtnl_link_ops == &tunl_link_ops_stock;
 }
 
 /**
- * tunl_device_create() - create a device outside netlink
+ * tunl_device_add() - create a device outside netlink
  * @net:	netns it appears in, and its underlay
- * @name:	its name
+ * @name:	its name, or a pattern with %d
+ * @ops:	its kind
+ * @parms:	its parameters, copied; NULL: the defaults of kind tunl
  *
- * Takes RTNL. Return: 0, or a negative errno with nothing left behind.
+ * Caller holds RTNL. Return: the device, or a negative errno as a pointer, with
+ * nothing left behind.
  */
-int tunl_device_create(struct net *net, const char *name)
+struct net_device *tunl_device_add(struct net *net, const char *name,
+				   struct rtnl_link_ops *ops,
+				   const struct tunl_parms *parms)
 {
 	struct nlattr *tb[IFLA_MAX + 1] = {};
 	struct net_device *dev;
+	struct tunl_dev *tunl;
 	int err;
 
-	rtnl_lock();
-	dev = rtnl_create_link(net, name, NET_NAME_PREDICTABLE, &tunl_link_ops,
-			       tb, NULL);
-	if (IS_ERR(dev)) {
-		err = PTR_ERR(dev);
-		goto unlock;
-	}
+	ASSERT_RTNL();
+	dev = rtnl_create_link(net, name, NET_NAME_PREDICTABLE, ops, tb, NULL);
+	if (IS_ERR(dev))
+		return dev;
 
-	err = link_newlink(net, dev, tb, NULL, NULL);
+	tunl = netdev_priv(dev);
+	tunl->underlay = net;
+	if (parms)
+		tunl->parms = *parms;
+	else
+		tunl_config_defaults(&tunl->parms);
+
+	err = tunl_config_validate(dev, &tunl->parms, NULL, NULL);
+	if (!err)
+		err = link_register(dev);
 	if (err) {
 		free_netdev(dev);
-		goto unlock;
+		return ERR_PTR(err);
 	}
 
 	err = rtnl_configure_link(dev, NULL, 0, NULL);
-	if (err)
+	if (err) {
 		unregister_netdevice(dev);
-unlock:
-	rtnl_unlock();
-	return err;
+		return ERR_PTR(err);
+	}
+
+	return dev;
 }
 
 /**

@@ -100,6 +100,10 @@ static int endpoint_inetaddr_event(struct notifier_block *nb,
 		return NOTIFY_DONE;
 
 	tunl = netdev_priv(dev);
+	/* To the kernel's ipip an address is an address. */
+	if (tunl->stock)
+		return NOTIFY_DONE;
+
 	if (!tunl->parms.remote)
 		endpoint_set_noprefixroute(ifa, event == NETDEV_UP);
 
@@ -191,17 +195,19 @@ void tunl_endpoint_exit(void)
  * @skb:	inner packet, with the route that chose the device
  *
  * One device then serves many peers. Without a gateway there is no endpoint:
- * sending to the inner destination itself would be a guess.
+ * sending to the inner destination itself would be a guess. The kernel's ipip
+ * does guess, and with it devices of its kind.
  *
  * Return: IPv4 gateway of the route, or 0.
  */
 __be32 tunl_endpoint_gateway(const struct net_device *dev,
 			     const struct sk_buff *skb)
 {
+	const struct tunl_dev *tunl = netdev_priv(dev);
 	const struct rtable *rt;
 
 	if (!skb_valid_dst(skb) || skb_dst(skb)->ops->family != AF_INET ||
-	    !tunl_dev_may_choose(dev, netdev_priv(dev)))
+	    !tunl_dev_may_choose(dev, tunl))
 		return 0;
 
 	/*
@@ -209,10 +215,10 @@ __be32 tunl_endpoint_gateway(const struct net_device *dev,
 	 * destination itself in rt_gw4 if there is no gateway.
 	 */
 	rt = skb_rtable(skb);
-	if (!rt->rt_uses_gateway || rt->rt_gw_family != AF_INET)
-		return 0;
+	if (rt->rt_uses_gateway && rt->rt_gw_family == AF_INET)
+		return rt->rt_gw4;
 
-	return rt->rt_gw4;
+	return tunl->stock ? ip_hdr(skb)->daddr : 0;
 }
 
 /**
@@ -238,7 +244,10 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 	struct flowi4 fl4 = {
 		.daddr = remote,
 		.saddr = parms->local,
-		.flowi4_tos = parms->tos & INET_DSCP_MASK,
+		.flowi4_oif = parms->link,
+		.flowi4_mark = parms->fwmark,
+		.flowi4_tos = parms->tos & TUNL_TOS_INHERIT ? 0 :
+			      parms->tos & INET_DSCP_MASK,
 		.flowi4_proto = IPPROTO_IPIP,
 	};
 	struct rtable *rt;

@@ -247,7 +247,8 @@ static struct tunl_config *icmp_find(struct net *net,
 	for (i = 0; i < ARRAY_SIZE(remotes); i++) {
 		tunl_config_for_each(config, net, remotes[i]) {
 			tunl = netdev_priv(config->dev);
-			if (config->parms.remote != remotes[i] ||
+			if (!(config->dev->flags & IFF_UP) ||
+			    config->parms.remote != remotes[i] ||
 			    !net_eq(tunl->underlay, net) ||
 			    (config->parms.local &&
 			     config->parms.local != error->outer.saddr) ||
@@ -354,12 +355,14 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 				   enum icmp_origin origin,
 				   const struct tunl_config *config)
 {
+	bool inner_df = error->inner.frag_off & htons(IP_DF);
 	u32 mtu = ntohs(error->icmp.un.frag.mtu);
 	u16 len = ntohs(error->inner.tot_len);
 
 	/* It would have been fragmented, or have fitted. */
-	if (!config->parms.pmtudisc ||
-	    !(error->outer.frag_off & error->inner.frag_off & htons(IP_DF)) ||
+	if (config->df == TUNL_DF_CLEAR ||
+	    (config->df == TUNL_DF_COPY && !inner_df) ||
+	    !(error->outer.frag_off & htons(IP_DF)) ||
 	    (len && mtu >= len + sizeof(error->outer)))
 		return TUNL_ICMP_NOT_OURS;
 
@@ -374,8 +377,8 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 		return TUNL_ICMP_IGNORED;
 	}
 
-	ipv4_update_pmtu(skb, net, mtu, 0, IPPROTO_IPIP);
-	if (origin == ICMP_ORIGIN_YES &&
+	ipv4_update_pmtu(skb, net, mtu, config->parms.link, IPPROTO_IPIP);
+	if (inner_df && origin == ICMP_ORIGIN_YES &&
 	    mtu >= READ_ONCE(net->ipv4.ip_rt_min_pmtu) &&
 	    icmp_relay(skb, error, config->dev, mtu - sizeof(error->outer)))
 		return TUNL_ICMP_RELAYED;
@@ -414,7 +417,8 @@ static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
 		/* The socket has taken the device away. */
 		skb->dev = dev_get_by_index_rcu(net, skb->skb_iif);
 		if (skb->dev)
-			ipv4_redirect(skb, net, 0, IPPROTO_IPIP);
+			ipv4_redirect(skb, net, config->parms.link,
+				      IPPROTO_IPIP);
 		return TUNL_ICMP_IGNORED;
 	}
 

@@ -12,6 +12,13 @@
 
 unsigned int tunl_net_id __read_mostly;
 
+static bool tunl0;
+module_param(tunl0, bool, 0444);
+MODULE_PARM_DESC(tunl0, "make device tunl0, which \"ip tunnel add\" asks, in every netns that net.core.fb_tunnels_only_for_init_net allows (default: N)");
+
+/* The kernel's own ipip has not got there first. */
+bool tunl_stock_ours __ro_after_init;
+
 static int __net_init main_net_init(struct net *net)
 {
 	struct tunl_net *tn = net_generic(net, tunl_net_id);
@@ -49,25 +56,79 @@ static struct pernet_operations main_net_ops = {
 };
 
 /*
+ * A second set, so that it comes after the notifiers and the link kinds: tunl0
+ * where it is wanted. It goes with the other devices of its underlay.
+ */
+static int __net_init main_net_init_fallback(struct net *net)
+{
+	static const struct tunl_parms parms;
+	struct tunl_net *tn = net_generic(net, tunl_net_id);
+	struct net_device *dev;
+
+	if (!tunl0 || !tunl_stock_ours || !net_has_fallback_tunnels(net))
+		return 0;
+
+	rtnl_lock();
+	dev = tunl_device_add(net, "tunl0", &tunl_link_ops_stock, &parms);
+	if (!IS_ERR(dev))
+		tn->fallback = dev;
+	rtnl_unlock();
+	return PTR_ERR_OR_ZERO(dev);
+}
+
+static struct pernet_operations main_net_ops_fallback = {
+	.init = main_net_init_fallback,
+};
+
+/*
  * The kernel's own ipip and our ipip.ko have the same module name, so the
  * loader refuses ours before any of its code runs. Say why, here where we can.
  */
-static void __init main_warn_kernel_ipip(void)
+static int __init main_register_kinds(void)
 {
-	const struct rtnl_link_ops *ops;
+	int err;
+
+	err = rtnl_link_register(&tunl_link_ops);
+	if (err) {
+		pr_err("another module holds link kind %s\n", TUNL_KIND);
+		return err;
+	}
+
+	tunl_stock_ours = !rtnl_link_register(&tunl_link_ops_stock);
+	if (!tunl_stock_ours)
+		pr_warn("the kernel's own ipip is loaded and keeps link kind %s: only kind %s is ours, and insmod of our ipip.ko will fail with EEXIST: rmmod ipip first\n",
+			TUNL_KIND_STOCK, TUNL_KIND);
+	return 0;
+}
+
+static void main_unregister_kinds(void)
+{
+	if (tunl_stock_ours)
+		rtnl_link_unregister(&tunl_link_ops_stock);
+	rtnl_link_unregister(&tunl_link_ops);
+}
+
+static void __init main_complain(const char *device, int err)
+{
+	if (err == -EEXIST)
+		pr_err("cannot create device %s: the name is taken, rename that device first\n",
+		       device);
+	else if (err)
+		pr_err("cannot create device %s: error %d\n", device, err);
+}
+
+static int __init main_create_tunl(void)
+{
 	struct net_device *dev;
+	int err;
 
 	rtnl_lock();
-	for_each_netdev(&init_net, dev) {
-		ops = dev->rtnl_link_ops;
-		if (ops && !strcmp(ops->kind, "ipip") &&
-		    !tunl_device_is_ours(dev)) {
-			pr_warn("the kernel's own ipip is loaded (device %s), insmod of our ipip.ko will fail with EEXIST: rmmod ipip first\n",
-				dev->name);
-			break;
-		}
-	}
+	dev = tunl_device_add(&init_net, TUNL_KIND, &tunl_link_ops, NULL);
 	rtnl_unlock();
+
+	err = PTR_ERR_OR_ZERO(dev);
+	main_complain(TUNL_KIND, err);
+	return err;
 }
 
 static int __init main_init(void)
@@ -86,24 +147,26 @@ static int __init main_init(void)
 	if (err)
 		goto unregister_pernet;
 
-	err = rtnl_link_register(&tunl_link_ops);
-	if (err) {
-		pr_err("another module holds link kind %s\n", TUNL_KIND);
+	err = main_register_kinds();
+	if (err)
 		goto exit_endpoint;
-	}
 
-	err = tunl_device_create(&init_net, TUNL_KIND);
+	err = register_pernet_device(&main_net_ops_fallback);
 	if (err) {
-		pr_err("cannot create device %s%s\n", TUNL_KIND,
-		       err == -EEXIST ? ": the name is taken, rename that device first" : "");
-		goto unregister_link;
+		main_complain("tunl0", err);
+		goto unregister_kinds;
 	}
 
-	main_warn_kernel_ipip();
+	err = main_create_tunl();
+	if (err)
+		goto unregister_fallback;
+
 	return 0;
 
-unregister_link:
-	rtnl_link_unregister(&tunl_link_ops);
+unregister_fallback:
+	unregister_pernet_device(&main_net_ops_fallback);
+unregister_kinds:
+	main_unregister_kinds();
 exit_endpoint:
 	tunl_endpoint_exit();
 unregister_pernet:
@@ -116,7 +179,8 @@ exit_pmtu:
 
 static void __exit main_exit(void)
 {
-	rtnl_link_unregister(&tunl_link_ops);
+	unregister_pernet_device(&main_net_ops_fallback);
+	main_unregister_kinds();
 	tunl_endpoint_exit();
 	unregister_pernet_device(&main_net_ops);
 	tunl_pmtu_exit();
@@ -131,5 +195,7 @@ MODULE_DESCRIPTION("IPv4-in-IPv4 tunnel interface (encapsulator)");
 MODULE_VERSION(TUNL_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_ALIAS_RTNL_LINK(TUNL_KIND);
+MODULE_ALIAS_RTNL_LINK(TUNL_KIND_STOCK);
 MODULE_ALIAS_NETDEV(TUNL_KIND);
+MODULE_ALIAS_NETDEV("tunl0");
 MODULE_SOFTDEP("post: ipip");

@@ -9,7 +9,6 @@
 #include <net/ip_tunnels.h>
 #include <net/netns/generic.h>
 
-#include "compat.h"
 #include "tunnel.h"
 
 #define PMTU_OVERHEAD ((int)sizeof(struct iphdr))
@@ -25,35 +24,40 @@ static struct workqueue_struct *pmtu_workqueue;
  * tunl_pmtu_fit() - does an inner packet fit the path to the endpoint
  * @skb:	inner packet; stays the caller's
  * @dst:	route of the outer packet
- * @pmtudisc:	copy a set inner DF to the outer header
+ * @df:		whether there may be a DF outside
  * @frag_off:	set to the outer header's DF
  *
  * With DF set inside, DF is set outside (RFC 2003 §3.1), and what is too big
  * is answered with fragmentation needed (RFC 2003 §5.1), GSO packets included.
- * Without it the outer packet is fragmented on the way. Over a path MTU that
+ * Without it the outer packet is fragmented, here or on the way. Over a path MTU that
  * is locked, or too small for the smallest IPv4 MTU and the outer header, DF
  * outside would be a black hole: it stays clear.
  *
  * Return: TUNL_OK or TUNL_TOO_BIG.
  */
 enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb,
-				const struct dst_entry *dst, bool pmtudisc,
+				const struct dst_entry *dst, enum tunl_df df,
 				__be16 *frag_off)
 {
+	bool inner_df = ip_hdr(skb)->frag_off & htons(IP_DF);
 	u32 mtu;
 
 	*frag_off = 0;
-	if (!pmtudisc || !(ip_hdr(skb)->frag_off & htons(IP_DF)))
+	if (df == TUNL_DF_CLEAR || (df == TUNL_DF_COPY && !inner_df))
 		return TUNL_OK;
 
 	mtu = dst_mtu(dst);
 	if (unlikely(mtu < TUNL_MTU_MIN + PMTU_OVERHEAD || ip_mtu_locked(dst)))
 		return TUNL_OK;
 
-	*frag_off = htons(IP_DF);
 	mtu -= PMTU_OVERHEAD;
 	if (likely(skb->len <= mtu) ||
-	    (skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu)))
+	    (skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu))) {
+		*frag_off = htons(IP_DF);
+		return TUNL_OK;
+	}
+
+	if (!inner_df)
 		return TUNL_OK;
 
 	if (skb_valid_dst(skb)) {
@@ -130,12 +134,30 @@ static void pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
 		netif_dormant_on(tunl->dev);
 }
 
+/* Without a fixed endpoint: the device that packets are to leave by, if any. */
+static void pmtu_follow_link(struct net_device *dev, int link)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+	struct net_device *lower = NULL;
+	int mtu;
+
+	if (link)
+		lower = __dev_get_by_index(tunl->underlay, link);
+	pmtu_carrier(tunl, lower);
+	if (!lower || tunl->mtu_pinned || pmtu_in_circle(dev, lower))
+		return;
+
+	mtu = lower->mtu - PMTU_OVERHEAD;
+	pmtu_set(dev, clamp_t(int, mtu, TUNL_MTU_MIN, PMTU_MTU_MAX));
+}
+
 /**
  * tunl_pmtu_follow() - fit MTU and headroom to the route to the endpoint
  * @dev:	the tunnel
  *
- * Leaves the MTU alone if an administrator set it. Without a fixed endpoint,
- * or without a route to it, nothing changes. Caller holds RTNL.
+ * Leaves the MTU alone if an administrator set it. Without a fixed endpoint the
+ * MTU is that of the underlay device, if one is given; without a route to the
+ * endpoint nothing changes. Caller holds RTNL.
  */
 void tunl_pmtu_follow(struct net_device *dev)
 {
@@ -147,7 +169,7 @@ void tunl_pmtu_follow(struct net_device *dev)
 	ASSERT_RTNL();
 	parms = &rtnl_dereference(tunl->config)->parms;
 	if (!parms->remote) {
-		pmtu_carrier(tunl, NULL);
+		pmtu_follow_link(dev, parms->link);
 		return;
 	}
 	if (tunl_endpoint_route(dev, parms, parms->remote, &local, &rt))

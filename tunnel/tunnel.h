@@ -13,6 +13,7 @@
 #include <net/netns/hash.h>
 #include <net/route.h>
 
+#include "compat.h"
 #include "tunl.h"
 
 /*
@@ -50,24 +51,31 @@ struct tunl_stats {
 
 /* main.c */
 extern unsigned int tunl_net_id;
+extern bool tunl_stock_ours;
 
 /**
  * struct tunl_net - what tunnel.ko keeps per netns
  * @devices:	devices whose underlay this netns is, by tunl_dev.siblings
  *		(RTNL)
+ * @fallback:	the device that old-style requests are addressed to, "tunl0";
+ *		or NULL (RTNL)
  * @icmp:	hears ICMP errors; NULL before the first device (RTNL)
  * @icmp_count:	ICMP errors, by enum tunl_icmp
  */
 struct tunl_net {
 	struct list_head	devices;
+	struct net_device	*fallback;
 	struct socket		*icmp;
 	atomic_long_t		icmp_count[TUNL_ICMP_MAX];
 };
 
 /* device.c */
 extern struct rtnl_link_ops tunl_link_ops;
+extern struct rtnl_link_ops tunl_link_ops_stock;
 bool tunl_device_is_ours(const struct net_device *dev);
-int tunl_device_create(struct net *net, const char *name);
+struct net_device *tunl_device_add(struct net *net, const char *name,
+				   struct rtnl_link_ops *ops,
+				   const struct tunl_parms *parms);
 void tunl_device_delete_all(struct net *net, struct list_head *kill);
 
 /* config.c */
@@ -75,12 +83,14 @@ extern struct hlist_head tunl_config_table[];
 #define TUNL_CONFIG_BITS 10
 
 /*
- * Configurations of devices that are up, over that netns and with that remote,
- * and some others: the caller compares. Under the RCU read lock.
+ * Configurations over that netns and with that remote, and some others, of
+ * devices that are up or down: the caller compares. Under the RCU read lock, or
+ * RTNL.
  */
 #define tunl_config_for_each(config, underlay, remote) \
 	hlist_for_each_entry_rcu(config, \
-				 tunl_config_bucket(underlay, remote), node)
+				 tunl_config_bucket(underlay, remote), node, \
+				 lockdep_rtnl_is_held())
 
 static inline struct hlist_head *tunl_config_bucket(const struct net *underlay,
 						    __be32 remote)
@@ -90,22 +100,24 @@ static inline struct hlist_head *tunl_config_bucket(const struct net *underlay,
 					  TUNL_CONFIG_BITS)];
 }
 
-void tunl_config_show(struct net_device *dev);
 void tunl_config_hide(struct net_device *dev);
 extern const struct nla_policy tunl_config_policy[];
 int tunl_config_init(struct net_device *dev);
 void tunl_config_destroy(struct net_device *dev);
 int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 		       gfp_t gfp);
-int tunl_config_parse(struct tunl_parms *parms, struct nlattr *tb[],
+int tunl_config_parse(const struct net_device *dev, struct tunl_parms *parms,
 		      struct nlattr *data[], struct netlink_ext_ack *extack);
-int tunl_config_validate(const struct tunl_parms *parms,
-			 struct netlink_ext_ack *extack);
+int tunl_config_validate(const struct net_device *dev,
+			 const struct tunl_parms *parms,
+			 struct nlattr *data[], struct netlink_ext_ack *extack);
 int tunl_config_check_local(const struct net_device *dev, const void *addr,
 			    struct netlink_ext_ack *extack);
 void tunl_config_adopt_broadcast(struct net_device *dev);
 void tunl_config_defaults(struct tunl_parms *parms);
-int tunl_config_fill(struct sk_buff *msg, const struct tunl_parms *parms);
+struct net_device *tunl_config_find_stock(struct net *underlay,
+					  const struct tunl_parms *parms);
+int tunl_config_fill(struct sk_buff *msg, const struct net_device *dev);
 size_t tunl_config_fill_size(void);
 
 /* endpoint.c */
@@ -118,6 +130,11 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 				      const struct tunl_parms *parms,
 				      __be32 remote, __be32 *local,
 				      struct rtable **route);
+
+/* ioctl.c */
+int tunl_ioctl(struct net_device *dev, struct ifreq *ifr, void __user *data,
+	       int cmd);
+int tunl_ioctl_ctl(struct net_device *dev, compat_tunnel_parm *p, int cmd);
 
 /* icmp.c */
 int tunl_icmp_listen(struct net *net);
@@ -138,7 +155,7 @@ void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb, __be32 remote,
 int tunl_pmtu_init(void);
 void tunl_pmtu_exit(void);
 enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb,
-				const struct dst_entry *dst, bool pmtudisc,
+				const struct dst_entry *dst, enum tunl_df df,
 				__be16 *frag_off);
 void tunl_pmtu_setup(struct net_device *dev);
 int tunl_pmtu_change(struct net_device *dev, int mtu);

@@ -101,9 +101,9 @@ static enum tunl_verdict xmit_endpoint(const struct sk_buff *skb,
  */
 static u8 xmit_tos(const struct tunl_parms *parms, const struct iphdr *inner)
 {
-	if (parms->tos == TUNL_TOS_INHERIT)
+	if (parms->tos & TUNL_TOS_INHERIT)
 		return inner->tos;
-	return parms->tos | (inner->tos & INET_ECN_MASK);
+	return (parms->tos & ~INET_ECN_MASK) | (inner->tos & INET_ECN_MASK);
 }
 
 /*
@@ -228,7 +228,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (unlikely(READ_ONCE(tunl->fault.pending)))
 		tunl_icmp_tell(skb, dev, outer.remote);
 
-	verdict = tunl_pmtu_fit(skb, &outer.route->dst, config->parms.pmtudisc,
+	verdict = tunl_pmtu_fit(skb, &outer.route->dst, config->df,
 				&outer.frag_off);
 	if (unlikely(verdict))
 		goto put_route;
