@@ -26,6 +26,16 @@ static inline void compat_set_lltx(struct net_device *dev)
 #endif
 }
 
+/* A device that does not change namespaces: likewise. */
+static inline void compat_set_netns_immutable(struct net_device *dev)
+{
+#ifdef NETIF_F_NETNS_LOCAL
+	dev->features |= NETIF_F_NETNS_LOCAL;
+#else
+	dev->netns_immutable = true;
+#endif
+}
+
 /*
  * A sysctl table ended with an empty entry; since 6.6 it is counted, and an
  * empty entry is one without a name. Tables here have the empty entry, and

@@ -239,6 +239,16 @@ modprobe -r tunnel4
 check "ip link add type tunl loads tunnel" ip link add own type tunl
 rmmod tunnel ipip
 modprobe -r tunnel4
+check "ip link add type ipip too" ip link add own type ipip remote 10.0.1.2
+check "and the device is ours" grep -q tx_drop <<<"$(ethtool -S own)"
+rmmod tunnel ipip
+modprobe -r tunnel4
+echo 'options tunnel tunl0=1' >/etc/modprobe.d/tunl-test.conf
+check "ip tunnel add too, by way of tunl0" ip tunnel add own mode ipip remote 10.0.1.2
+check "and that is ours" grep -q tx_drop <<<"$(ethtool -S own)"
+rm /etc/modprobe.d/tunl-test.conf
+rmmod tunnel ipip
+modprobe -r tunnel4
 umount "/lib/modules/$release"
 
 # --- again and again, under traffic both ways

@@ -96,6 +96,9 @@ check "ip tunnel del, kind tunl" ns a ip tunnel del k1
 check "ip tunnel del" ns a ip tunnel del t1
 check "t1 is gone" no_device a t1
 check "k1 is gone" no_device a k1
+check "tunl0 stays in its netns" says "." ip -n a link set tunl0 netns b
+check "and as it is" says "the fallback device stays as it is" \
+	ip -n a link set tunl0 address 10.0.1.1
 check "ip tunnel del tunl0" ns a ip tunnel del tunl0
 check "tunl0 is gone" no_device a tunl0
 check_not "without it there is nobody to ask" \
@@ -132,6 +135,23 @@ ip -n a link set t2 up
 ip -n a route add 10.8.0.1 dev t2
 out=$(wire carry a/t2 b/eth1 src=10.9.0.1 dst=10.8.0.1)
 check "dev: out there" grep -q ' src=10.0.1.1 .* *inner.dst=10.8.0.1' <<<" $out "
+
+# Without a remote and a gateway: the inner destination, out there.
+ip -n a link add nbma type ipip dev eth1
+ip -n a link set nbma up
+ip -n a route add 10.5.0.9 dev nbma
+ip -n a route add 10.5.0.9 via 10.0.2.2 dev eth1 metric 9
+check "no remote, no gateway: to the inner destination" grep -q ' dst=10.5.0.9 .* *inner.dst=10.5.0.9' \
+	<<<" $(wire carry a b/eth1 src=10.0.1.1 dst=10.5.0.9)"
+wire send b error.src=10.0.2.2 error.dst=10.0.2.1 error.type=3 error.code=4 error.mtu=1300 \
+	outer.src=10.0.2.1 outer.dst=10.5.0.9 outer.df=1 src=10.0.1.1 dst=10.5.0.9 df=1 size=1400
+learned() { ip -n a route get 10.5.0.9 oif eth1 | grep 'mtu 1300'; }
+check "and its path MTU is learned" poll 10 learned
+
+# A registration that fails late: the number is taken where the device goes to.
+index=$(ns b cat /sys/class/net/eth0/ifindex)
+check_not "a taken number is refused" ip -n a link add index "$index" netns b \
+	type ipip remote 10.0.1.99
 
 # One device, believing anybody: what an LVS real server has.
 ip -n a link del t1

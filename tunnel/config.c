@@ -5,6 +5,7 @@
  */
 #include <linux/module.h>
 #include <net/ip_tunnels.h>
+#include <net/netns/generic.h>
 
 #include "tunnel.h"
 
@@ -73,7 +74,14 @@ static int config_validate_stock(const struct net_device *dev,
 				 struct netlink_ext_ack *extack)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
+	const struct tunl_net *tn = net_generic(tunl->underlay, tunl_net_id);
 	const struct net_device *other;
+
+	/* Old-style requests name tunnels to it by what they have and it has not. */
+	if (dev == tn->fallback &&
+	    (parms->local || parms->remote || parms->link))
+		return config_refuse(extack, data, IFLA_IPTUN_LOCAL,
+				     "the fallback device stays as it is");
 
 	/* The device's flags say which it is, and programs have seen them. */
 	if (dev->reg_state == NETREG_REGISTERED &&
@@ -435,6 +443,7 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 		hlist_del_init_rcu(&old->node);
 		call_rcu(&old->rcu, config_free_rcu);
 	}
+	WRITE_ONCE(tunl->parms.link, parms->link);
 	tunl->parms = *parms;
 	config_mirror(dev, &resolved);
 

@@ -53,6 +53,12 @@ static void link_uninit(struct net_device *dev)
 		link_underlay(tunl)->fallback = NULL;
 	tunl_config_hide(dev);
 	list_del(&tunl->siblings);
+	/*
+	 * A registration that failed: the core frees the device at once, and an
+	 * ICMP error may be looking at its configuration.
+	 */
+	if (dev->reg_state != NETREG_UNREGISTERING)
+		synchronize_net();
 }
 
 /*

@@ -6,6 +6,7 @@
 #include <linux/inetdevice.h>
 #include <net/dst_metadata.h>
 #include <net/inet_dscp.h>
+#include <net/l3mdev.h>
 
 #include "tunnel.h"
 
@@ -244,13 +245,20 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 	struct flowi4 fl4 = {
 		.daddr = remote,
 		.saddr = parms->local,
-		.flowi4_oif = parms->link,
 		.flowi4_mark = parms->fwmark,
 		.flowi4_tos = parms->tos & TUNL_TOS_INHERIT ? 0 :
 			      parms->tos & INET_DSCP_MASK,
 		.flowi4_proto = IPPROTO_IPIP,
 	};
 	struct rtable *rt;
+
+	/* A device of a VRF: by any member of it, as the kernel's tunnels do. */
+	if (parms->link) {
+		fl4.flowi4_l3mdev =
+			l3mdev_master_upper_ifindex_by_index(tunl->underlay,
+							     parms->link);
+		fl4.flowi4_oif = fl4.flowi4_l3mdev ? 0 : parms->link;
+	}
 
 	rt = ip_route_output_flow(tunl->underlay, &fl4, NULL);
 	if (IS_ERR(rt))

@@ -199,7 +199,9 @@ static enum icmp_origin icmp_origin(const struct icmp_error *error,
 				    struct icmp_way *way)
 {
 	const struct net_device *dev = config->dev;
+	const struct tunl_dev *tunl = netdev_priv(dev);
 	enum icmp_origin otherwise;
+	__be32 endpoint = 0;
 
 	if (error->quoted < sizeof(error->inner))
 		return ICMP_ORIGIN_MAYBE;
@@ -216,11 +218,14 @@ static enum icmp_origin icmp_origin(const struct icmp_error *error,
 	if (fib_info_num_path(way->res.fi) > 1)
 		return ICMP_ORIGIN_MAYBE;
 
-	if (way->res.nhc->nhc_gw_family == AF_INET &&
-	    way->res.nhc->nhc_gw.ipv4 == error->outer.daddr)
-		return ICMP_ORIGIN_YES;
+	/* As tunl_endpoint_gateway(). */
+	if (way->res.nhc->nhc_gw_family == AF_INET)
+		endpoint = way->res.nhc->nhc_gw.ipv4;
+	else if (tunl->stock)
+		endpoint = error->inner.daddr;
 
-	return otherwise;
+	return endpoint && endpoint == error->outer.daddr ? ICMP_ORIGIN_YES :
+							    otherwise;
 }
 
 /*

@@ -90,8 +90,12 @@ static int ioctl_add(struct net *underlay, compat_tunnel_parm *p)
 	if (err)
 		return err;
 
+	/* A device that has moved may be asked when its underlay is on its way out. */
+	if (!maybe_get_net(underlay))
+		return -ENODEV;
 	dev = tunl_device_add(underlay, p->name[0] ? p->name :
 			      TUNL_KIND_STOCK "%d", &tunl_link_ops_stock, &parms);
+	put_net(underlay);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 

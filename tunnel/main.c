@@ -70,9 +70,16 @@ static int __net_init main_net_init_fallback(struct net *net)
 
 	rtnl_lock();
 	dev = tunl_device_add(net, "tunl0", &tunl_link_ops_stock, &parms);
-	if (!IS_ERR(dev))
+	if (!IS_ERR(dev)) {
 		tn->fallback = dev;
+		/* Whom it answers for stays here. */
+		compat_set_netns_immutable(dev);
+	}
 	rtnl_unlock();
+
+	/* What a container has is not to keep this module out. */
+	if (dev == ERR_PTR(-EEXIST) && !net_eq(net, &init_net))
+		return 0;
 	return PTR_ERR_OR_ZERO(dev);
 }
 
@@ -103,9 +110,10 @@ static int __init main_register_kinds(void)
 
 static void main_unregister_kinds(void)
 {
+	rtnl_link_unregister(&tunl_link_ops);
+	/* Last: a device of either kind can be asked to make one of this. */
 	if (tunl_stock_ours)
 		rtnl_link_unregister(&tunl_link_ops_stock);
-	rtnl_link_unregister(&tunl_link_ops);
 }
 
 static void __init main_complain(const char *device, int err)
