@@ -297,6 +297,33 @@ int ipip_rcv_peer(struct sk_buff *skb)
 	return 0;
 }
 
+/*
+ * No error about an error, however it is wrapped, nor about what this host has
+ * wrapped itself (RFC 1122 §3.2.2): our answer may be routed into a tunnel that
+ * ends here, and come back as the next one to refuse, for ever.
+ */
+static bool rcv_may_answer(const struct sk_buff *skb)
+{
+	const struct iphdr *inner;
+	struct iphdr copy;
+	const u8 *type;
+	u8 type_copy;
+
+	if (skb->dev->flags & IFF_LOOPBACK)
+		return false;
+
+	inner = skb_header_pointer(skb, 0, sizeof(copy), &copy);
+	if (!inner || inner->protocol == IPPROTO_IPIP)
+		return false;
+	if (inner->protocol != IPPROTO_ICMP)
+		return true;
+
+	type = skb_header_pointer(skb, inner->ihl * 4, sizeof(*type),
+				  &type_copy);
+	return type && !(inner->frag_off & htons(IP_OFFSET)) &&
+	       !icmp_is_err(*type);
+}
+
 /**
  * ipip_rcv_stranger() - last tunnel4 handler: what nobody else took
  * @skb:	outer packet, skb->data behind its header; consumed
@@ -315,7 +342,7 @@ int ipip_rcv_stranger(struct sk_buff *skb)
 	if (!ipip_policy_open(in)) {
 		ipip_policy_log_refused(net, ip_hdr(skb));
 		if (READ_ONCE(in->refuse) == IPIP_REFUSE_UNREACHABLE &&
-		    xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
+		    rcv_may_answer(skb) && xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
 			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
 		ipip_stats_drop(in, skb, IPIP_REFUSED);
 		return 0;

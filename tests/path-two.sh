@@ -37,7 +37,7 @@ guest_b() {
 	tunnel_b 10.0.1.1
 	ip route add 10.1.0.0/24 via 192.0.2.1 src 10.9.0.2
 	background alone init "$TUNL_TOP/tests/stream" serve 7 "$tmp/pattern" 1
-	must poll 10 grep -q ready "$tmp/alone"
+	must poll 60 grep -q ready "$tmp/alone"
 	must barrier alone
 	must barrier alone-done 120
 	check "encapsulator alone: every byte arrived" grep -q received "$tmp/alone"

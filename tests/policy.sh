@@ -240,6 +240,13 @@ silent() {
 	check "$1: and answers as a host without any tunnel" \
 		poll 10 eval 'heard | grep "192.0.2.1 protocol 4 unreachable"'
 	capture_stop "$capture_pid"
+	# Answers that are wrapped and come back would be answered for ever.
+	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
+	check_eq "$1: a wrapper in a wrapper is refused" \
+		"$(stranger 10.9.0.3 wrappers=2)" drop_refused+1
+	sleep 1
+	capture_stop "$capture_pid"
+	check_eq "$1: and not answered" "$(heard)" ""
 	must sysctl -qw net.ipv4.ipip.refuse=silent
 }
 
