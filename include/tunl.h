@@ -39,7 +39,6 @@
  * struct tunl_parms - what an administrator can set of a tunnel
  * @local:	outer source; 0: the one routing picks for the endpoint
  * @remote:	outer destination; 0: pointopoint address, else gateway
- * @ttl:	outer TTL, 1-255; 0: the inner header's
  * @link:	ifindex, in the underlay, of the device that outer packets leave
  *		by; 0: any
  * @fwmark:	mark that outer routes are looked up with
@@ -70,10 +69,10 @@ enum tunl_df {
 
 /**
  * struct tunl_config - configuration in force, never changed once published
- * @df:		what @parms.pmtudisc means for the device's kind
  * @parms:	the administrator's parameters, with @parms.remote resolved:
  *		explicit remote, else pointopoint address, else 0 (the gateway
  *		of each packet's route is the endpoint)
+ * @df:		what @parms.pmtudisc means for the device's kind
  * @route:	per-CPU cache of the route to @parms.remote. It lives and dies
  *		with the configuration, so that a route looked up for an old
  *		endpoint is never used for a new one

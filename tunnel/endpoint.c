@@ -199,7 +199,8 @@ void tunl_endpoint_exit(void)
  * sending to the inner destination itself would be a guess. The kernel's ipip
  * does guess, and with it devices of its kind.
  *
- * Return: IPv4 gateway of the route, or 0.
+ * Return: IPv4 gateway of the route; or, for kind ipip, the inner destination;
+ * or 0.
  */
 __be32 tunl_endpoint_gateway(const struct net_device *dev,
 			     const struct sk_buff *skb)
