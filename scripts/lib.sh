@@ -20,7 +20,8 @@ PKGS_VM=(qemu-system-x86 busybox-static iproute2 kmod cpio xz-utils zstd)
 # shellcheck disable=SC2034
 PKGS_TEST=(iproute2 net-tools iputils-ping iputils-arping iputils-tracepath
 	traceroute tcpdump tshark nftables conntrack iperf3 ethtool socat procps
-	python3 python3-scapy python3-pyroute2)
+	python3 python3-scapy python3-pyroute2 iptables libnl-3-200 libnl-genl-3-200
+	libpopt0 systemd)
 # shellcheck disable=SC2034
 PKGS_STYLE=(shellcheck sparse codespell perl)
 
@@ -103,6 +104,28 @@ fetch_debs() {
 	apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 \
 		download "$@" >&2
 }
+
+# Packages that would start services if they were installed here.  They are kept in
+# the cache, and unpacked into the memory of the guest that wants them.
+keep_debs() { # PACKAGE...
+	local package
+
+	for package; do
+		[ -e "$TUNL_CACHE/debs/$package.deb" ] || locked apt keep_deb "$package" ||
+			die "could not download $package; try again after apt-get update"
+	done
+}
+
+keep_deb() ( # PACKAGE
+	set -e
+	mkdir -p "$TUNL_CACHE/debs/$1.tmp"
+	cd "$TUNL_CACHE/debs/$1.tmp"
+	apt_update
+	fetch_debs "$1" || { apt_update force && fetch_debs "$1"; } || exit
+	mv ./*.deb "../$1.deb"
+	cd ..
+	rm -r "$1.tmp"
+)
 
 # kconfig drops in silence what it cannot have.  Of an option that several
 # fragments set, the last one counts.

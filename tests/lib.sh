@@ -16,7 +16,8 @@
 #   ktap_end
 #
 # Header: guests=1|2, suite=fast|full, engine=qemu|uml, timeout=SECONDS, and for
-# two guests mixed=yes if A on 6.1 with B on 6.12 is worth a run of its own.
+# two guests mixed=yes if A on 6.1 with B on 6.12 is worth a run of its own;
+# debs=PACKAGE,... for unpack_deb; source=6.12 if it reads Debian's kernel source.
 # They are run by tests/guest, inside a guest, never on a real machine: the
 # modules they load are loaded for the whole kernel.
 #
@@ -150,6 +151,15 @@ unload() { # [tunnel|ipip...], by default whichever is loaded
 		! loaded "$module" || rmmod "$module" || rc=1
 	done
 	return "$rc"
+}
+
+# What is not installed on the host, as it would start something there.
+unpack_deb() { # PACKAGE...
+	local package
+	for package; do
+		dpkg-deb --fsys-tarfile "$TUNL_CACHE/debs/$package.deb" |
+			tar -x --keep-directory-symlink -C / || return
+	done
 }
 
 # ---- topology --------------------------------------------------------------

@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# tunl-test: guests=1 suite=full engine=qemu timeout=900 debs=ipvsadm source=6.12
+#
+# The kernel's own selftests that use ipip, unmodified, with the kernel's ipip and
+# with ours.  scripts/selftests puts the results into docs/compatibility.md.
+#
+# (they make their own topology)
+
+. "$(dirname "$0")/lib.sh"
+ktap_begin
+
+selftests=$TUNL_CACHE/source/6.12/tools/testing/selftests
+
+# "DIRECTORY|COMMAND": pmtu.sh has dozens of cases, of which one is about ipip
+# without UDP; with_tunnels.sh makes tunnels, and a test of something else in
+# between, for which the programs have to be built: here it is to show one.
+commands=(
+	'net|pmtu.sh pmtu_ipv4_ipv4_exception'
+	'net/netfilter|conntrack_ipip_mtu.sh'
+	'net/netfilter|ipvs.sh'
+	'bpf|with_tunnels.sh ip tunnel show'
+)
+
+# A line for each case of a test that has several, else one: "WHAT<tab>RESULT".
+verdicts() { # COMMAND STATUS OUTPUT
+	if grep -q '^TEST: ' "$3"; then
+		sed -nE "s/^TEST: (.*[^ ]) +\[ *([A-Z]+) *\].*/${1%% *}, \1\t\2/p" "$3"
+		return
+	fi
+	case $2 in
+	0) printf '%s\tOK\n' "${1%% *}" ;;
+	4) printf '%s\tSKIP\n' "${1%% *}" ;;
+	*) printf '%s\tFAIL\n' "${1%% *}" ;;
+	esac
+}
+
+run_all() { # WHOSE
+	local entry command rc
+
+	: >"$tmp/$1"
+	for entry in "${commands[@]}"; do
+		command=${entry#*|}
+		rc=0
+		# shellcheck disable=SC2086 # a name, and words after it
+		(cd "$selftests/${entry%|*}" && timeout 300 bash $command) \
+			>"$tmp/out" 2>&1 </dev/null || rc=$?
+		verdicts "$command" "$rc" "$tmp/out" >>"$tmp/$1"
+		note "$1: $command: status $rc"
+		[ "$rc" = 0 ] || tail -n 30 "$tmp/out" | diag
+	done
+}
+
+must unpack_deb ipvsadm
+must test -e "$selftests/net/pmtu.sh"
+
+must modprobe ipip
+run_all kernel
+check "with the kernel's ipip something passes" grep -qP '\tOK$' "$tmp/kernel"
+check_not "it was the kernel's" test -e /proc/net/ipip
+must rmmod ipip
+
+# modprobe finds them there, and leaves it at that.
+must load ipip
+must load tunnel tunl0=1
+run_all ours
+check "those were ours" test -e /proc/net/ipip
+
+join -t $'\t' -a 1 -a 2 -e none -o 0,1.2,2.2 <(sort "$tmp/kernel") <(sort "$tmp/ours") >"$tmp/both"
+while IFS=$'\t' read -r what kernel ours; do
+	if [ "$kernel" = OK ]; then
+		check_eq "$what" "$ours" OK
+	else
+		note "$what: $kernel with the kernel's, $ours with ours"
+	fi
+done <"$tmp/both"
+cp "$tmp/both" "$SHARE/selftests.$(uname -r)"
+
+ktap_end
