@@ -7,6 +7,7 @@
 #define _TUNL_COMPAT_H
 
 #include <linux/netdevice.h>
+#include <linux/skbuff.h>
 #include <linux/sysctl.h>
 #include <linux/version.h>
 #include <net/net_namespace.h>
@@ -79,6 +80,26 @@ compat_register_net_sysctl(struct net *net, const char *path,
 		net_info_ratelimited("tunnel: " format "\n", __VA_ARGS__); \
 		NL_SET_ERR_MSG(extack, "refused, the kernel log says why"); \
 	} while (0)
+#endif
+
+/* Where the transport header is has yet to be found out (6.12 has a name for it). */
+static inline void compat_unset_transport_header(struct sk_buff *skb)
+{
+	skb->transport_header = (typeof(skb->transport_header))~0U;
+}
+
+/* How many packets may wait to be received: net.core.netdev_max_backlog (6.9). */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#include <net/hotdata.h>
+static inline int compat_max_backlog(void)
+{
+	return READ_ONCE(net_hotdata.max_backlog);
+}
+#else
+static inline int compat_max_backlog(void)
+{
+	return READ_ONCE(netdev_max_backlog);
+}
 #endif
 
 /*

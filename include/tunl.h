@@ -11,7 +11,6 @@
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
-#include <net/dst_cache.h>
 #include <net/rtnetlink.h>
 
 #define TUNL_VERSION "0.1"
@@ -73,9 +72,8 @@ enum tunl_df {
  *		explicit remote, else pointopoint address, else 0 (the gateway
  *		of each packet's route is the endpoint)
  * @df:		what @parms.pmtudisc means for the device's kind
- * @route:	per-CPU cache of the route to @parms.remote. It lives and dies
- *		with the configuration, so that a route looked up for an old
- *		endpoint is never used for a new one
+ * @serial:	no other configuration has or had it: a route that is remembered
+ *		for an old one is never used for a new one
  * @dev:	the device. Not a reference: it lives as long as this can be found
  * @node:	among all configurations, by @parms.remote (RCU, writers RTNL).
  *		The device may be down
@@ -86,7 +84,7 @@ enum tunl_df {
 struct tunl_config {
 	struct tunl_parms	parms;
 	enum tunl_df		df;
-	struct dst_cache	route;
+	u64			serial;
 	struct net_device	*dev;
 	struct hlist_node	node;
 	struct rcu_head		rcu;
@@ -189,7 +187,8 @@ static inline struct tunl_dev *tunl_dev_get_priv(const struct net_device *dev)
 static inline bool tunl_dev_may_choose(const struct net_device *dev,
 				       const struct tunl_dev *tunl)
 {
-	return dev_net(dev)->user_ns == tunl->underlay->user_ns;
+	return net_eq(dev_net(dev), tunl->underlay) ||
+	       dev_net(dev)->user_ns == tunl->underlay->user_ns;
 }
 
 /**

@@ -121,14 +121,21 @@ void ipip_policy_log_accepted(const struct net *net, const struct iphdr *outer);
 void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer);
 const char *ipip_policy_state(const struct ipip_net *in);
 
+/* queue.c */
+int ipip_queue_init(void);
+void ipip_queue_exit(void);
+bool ipip_queue_receive(struct sk_buff *skb);
+void ipip_queue_wait(void);
+
 /* stats.c */
 int ipip_stats_net_init(struct net *net);
 void ipip_stats_net_exit(struct net *net);
 
+/* Bottom halves are off. */
 static inline void ipip_stats_count(const struct ipip_net *in,
 				    enum ipip_verdict verdict)
 {
-	this_cpu_inc(in->stats->count[verdict]);
+	__this_cpu_inc(in->stats->count[verdict]);
 }
 
 void ipip_stats_drop(const struct ipip_net *in, struct sk_buff *skb,

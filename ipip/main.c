@@ -202,9 +202,13 @@ static int __init main_init(void)
 {
 	int err;
 
-	err = register_pernet_subsys(&main_net_ops);
+	err = ipip_queue_init();
 	if (err)
 		return err;
+
+	err = register_pernet_subsys(&main_net_ops);
+	if (err)
+		goto exit_queue;
 
 	err = ipip_peer_init();
 	if (err)
@@ -221,6 +225,8 @@ exit_peer:
 	ipip_peer_exit();
 unregister_pernet:
 	unregister_pernet_subsys(&main_net_ops);
+exit_queue:
+	ipip_queue_exit();
 	return err;
 }
 
@@ -230,6 +236,7 @@ static void __exit main_exit(void)
 	main_empty_queues();
 	ipip_peer_exit();
 	unregister_pernet_subsys(&main_net_ops);
+	ipip_queue_exit();
 }
 
 module_init(main_init);

@@ -57,10 +57,20 @@ struct ipip_peer {
 
 static DEFINE_HASHTABLE(peer_by_dev, 10);
 
+/* In two words, not by a call of memcmp(). */
+static int peer_compare(struct rhashtable_compare_arg *arg, const void *object)
+{
+	const struct ipip_peer *peer = object;
+	const struct peer_key *key = arg->key;
+
+	return peer->key.addr != key->addr || peer->key.place != key->place;
+}
+
 static const struct rhashtable_params peer_params = {
 	.head_offset = offsetof(struct ipip_peer, node),
 	.key_offset = offsetof(struct ipip_peer, key),
 	.key_len = sizeof(struct peer_key),
+	.obj_cmpfn = peer_compare,
 	.automatic_shrinking = true,
 };
 
@@ -432,6 +442,9 @@ static int peer_netdev_event(struct notifier_block *nb, unsigned long event,
 		peer = peer_find(dev);
 		if (peer)
 			peer_withdraw(peer);
+		/* A grace period after it went down, no more come for it. */
+		if (event == NETDEV_UNREGISTER)
+			ipip_queue_wait();
 		break;
 	}
 	return NOTIFY_DONE;

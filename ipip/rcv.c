@@ -11,6 +11,7 @@
 #include <net/ip_tunnels.h>
 #include <net/xfrm.h>
 
+#include "compat.h"
 #include "ipip.h"
 #include "tunl.h"
 
@@ -90,15 +91,23 @@ static enum ipip_verdict rcv_strip(struct sk_buff *skb, bool xnet)
 	return IPIP_OK;
 }
 
-/* Received on the tunnel device, through its queue: no deeper stack. */
+/* Received on the tunnel device, in its turn. */
 static void rcv_deliver_device(const struct ipip_net *in, struct sk_buff *skb,
 			       struct net_device *dev)
 {
+	unsigned int len = skb->len;
+
 	skb->dev = dev;
 	skb_reset_mac_header(skb);
-	dev_sw_netstats_rx_add(dev, skb->len);
+	compat_unset_transport_header(skb);
+	if (unlikely(!ipip_queue_receive(skb))) {
+		dev_core_stats_rx_dropped_inc(dev);
+		ipip_stats_drop(in, skb, IPIP_BACKLOG);
+		return;
+	}
+
+	dev_sw_netstats_rx_add(dev, len);
 	ipip_stats_count(in, IPIP_DEVICE);
-	netif_rx(skb);
 }
 
 /*

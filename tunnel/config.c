@@ -350,17 +350,6 @@ struct net_device *tunl_config_find_stock(struct net *underlay,
 	return NULL;
 }
 
-static void config_free(struct tunl_config *config)
-{
-	dst_cache_destroy(&config->route);
-	kfree(config);
-}
-
-static void config_free_rcu(struct rcu_head *rcu)
-{
-	config_free(container_of(rcu, struct tunl_config, rcu));
-}
-
 static enum tunl_df config_df(const struct tunl_dev *tunl,
 			      const struct tunl_parms *parms)
 {
@@ -368,6 +357,9 @@ static enum tunl_df config_df(const struct tunl_dev *tunl,
 		return parms->pmtudisc ? TUNL_DF_SET : TUNL_DF_COPY;
 	return parms->pmtudisc ? TUNL_DF_COPY : TUNL_DF_CLEAR;
 }
+
+/* RTNL. Does not come round. */
+static u64 config_serial;
 
 static struct tunl_config *config_alloc(struct net_device *dev,
 					const struct tunl_parms *parms,
@@ -383,13 +375,7 @@ static struct tunl_config *config_alloc(struct net_device *dev,
 	config->parms = *parms;
 	config->df = config_df(tunl, parms);
 	config->dev = dev;
-	/* Without it each packet's route is looked up: slow, but right. */
-	if (dst_cache_init(&config->route, GFP_KERNEL) &&
-	    !(gfp & __GFP_NOFAIL)) {
-		kfree(config);
-		return NULL;
-	}
-
+	config->serial = ++config_serial;
 	return config;
 }
 
@@ -441,7 +427,7 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 		rcu_assign_pointer(tunl->config, new);
 		config_show(new);
 		hlist_del_init_rcu(&old->node);
-		call_rcu(&old->rcu, config_free_rcu);
+		kfree_rcu(old, rcu);
 	}
 	WRITE_ONCE(tunl->parms.link, parms->link);
 	tunl->parms = *parms;
@@ -486,7 +472,7 @@ void tunl_config_destroy(struct net_device *dev)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 
-	config_free(rcu_dereference_protected(tunl->config, true));
+	kfree(rcu_dereference_protected(tunl->config, true));
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 #include <linux/if_arp.h>
 #include <linux/module.h>
+#include <net/neighbour.h>
 #include <net/ip_tunnels.h>
 #include <net/netns/generic.h>
 
@@ -112,6 +113,16 @@ static int link_get_iflink(const struct net_device *dev)
 	return link || tunl->stock ? link : dev->ifindex;
 }
 
+/*
+ * There is no link header to make, though there are header_ops, from which the
+ * core would conclude that there is.
+ */
+static int link_neigh_construct(struct net_device *dev, struct neighbour *neigh)
+{
+	neigh->output = neigh_direct_output;
+	return 0;
+}
+
 static const struct net_device_ops link_ops = {
 	.ndo_init = link_init,
 	.ndo_uninit = link_uninit,
@@ -121,6 +132,7 @@ static const struct net_device_ops link_ops = {
 	.ndo_set_mac_address = link_set_address,
 	.ndo_get_stats64 = dev_get_tstats64,
 	.ndo_get_iflink = link_get_iflink,
+	.ndo_neigh_construct = link_neigh_construct,
 	.ndo_siocdevprivate = tunl_ioctl,
 	.ndo_tunnel_ctl = tunl_ioctl_ctl,
 };

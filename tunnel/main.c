@@ -147,9 +147,13 @@ static int __init main_init(void)
 	if (err)
 		return err;
 
-	err = register_pernet_device(&main_net_ops);
+	err = tunl_route_init();
 	if (err)
 		goto exit_pmtu;
+
+	err = register_pernet_device(&main_net_ops);
+	if (err)
+		goto exit_route;
 
 	err = tunl_endpoint_init();
 	if (err)
@@ -179,6 +183,8 @@ exit_endpoint:
 	tunl_endpoint_exit();
 unregister_pernet:
 	unregister_pernet_device(&main_net_ops);
+exit_route:
+	tunl_route_exit();
 exit_pmtu:
 	tunl_pmtu_exit();
 	rcu_barrier();
@@ -191,6 +197,7 @@ static void __exit main_exit(void)
 	main_unregister_kinds();
 	tunl_endpoint_exit();
 	unregister_pernet_device(&main_net_ops);
+	tunl_route_exit();
 	tunl_pmtu_exit();
 	/* Configurations are freed by callbacks in this module. */
 	rcu_barrier();

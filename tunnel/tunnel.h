@@ -131,6 +131,14 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 				      __be32 remote, __be32 *local,
 				      struct rtable **route);
 
+/* route.c */
+int tunl_route_init(void);
+void tunl_route_exit(void);
+struct rtable *tunl_route_find(const struct tunl_config *config, __be32 remote,
+			       __be32 *local);
+bool tunl_route_keep(const struct tunl_config *config, __be32 remote,
+		     __be32 local, struct rtable *route);
+
 /* ioctl.c */
 int tunl_ioctl(struct net_device *dev, struct ifreq *ifr, void __user *data,
 	       int cmd);

@@ -12,8 +12,9 @@
 
 /**
  * struct xmit_outer - the outer header in the making
- * @route:	route to @remote, with a reference until xmit_push() gives it to
- *		the skb
+ * @route:	route to @remote
+ * @counted:	@route is not remembered, and a reference is ours until
+ *		xmit_push() gives it to the skb
  * @local:	outer source
  * @remote:	outer destination
  * @frag_off:	DF or nothing
@@ -23,6 +24,7 @@ struct xmit_outer {
 	__be32		local;
 	__be32		remote;
 	__be16		frag_off;
+	bool		counted;
 };
 
 /*
@@ -72,16 +74,11 @@ static enum tunl_verdict xmit_endpoint(const struct sk_buff *skb,
 {
 	enum tunl_verdict verdict;
 
-	outer->remote = config->parms.remote;
-	if (!outer->remote) {
-		outer->remote = tunl_endpoint_gateway(dev, skb);
-		if (!outer->remote)
-			return TUNL_NO_ENDPOINT;
-		return tunl_endpoint_route(dev, &config->parms, outer->remote,
-					   &outer->local, &outer->route);
-	}
+	outer->remote = config->parms.remote ?: tunl_endpoint_gateway(dev, skb);
+	if (unlikely(!outer->remote))
+		return TUNL_NO_ENDPOINT;
 
-	outer->route = dst_cache_get_ip4(&config->route, &outer->local);
+	outer->route = tunl_route_find(config, outer->remote, &outer->local);
 	if (likely(outer->route))
 		return TUNL_OK;
 
@@ -90,8 +87,10 @@ static enum tunl_verdict xmit_endpoint(const struct sk_buff *skb,
 	if (verdict)
 		return verdict;
 
-	dst_cache_set_ip4(&config->route, &outer->route->dst, outer->local);
-	tunl_pmtu_notice(dev, &outer->route->dst);
+	outer->counted = !tunl_route_keep(config, outer->remote, outer->local,
+					  outer->route);
+	if (config->parms.remote)
+		tunl_pmtu_notice(dev, &outer->route->dst);
 	return TUNL_OK;
 }
 
@@ -120,9 +119,15 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	const struct iphdr *inner;
 	struct iphdr *iph;
 
-	if (unlikely(iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4)))
-		return TUNL_NO_MEMORY;
-	skb_set_inner_ipproto(skb, IPPROTO_IPIP);
+	/* Where the inner headers are matters to whoever segments or sums. */
+	if (skb_is_gso(skb) || skb->ip_summed == CHECKSUM_PARTIAL) {
+		if (unlikely(iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4)))
+			return TUNL_NO_MEMORY;
+		skb_set_inner_ipproto(skb, IPPROTO_IPIP);
+	} else {
+		skb->ip_summed = CHECKSUM_NONE;
+		skb->encapsulation = 0;
+	}
 
 	if (unlikely(skb_cow_head(skb, LL_RESERVED_SPACE(dst->dev) +
 				       dst->header_len + sizeof(*iph))))
@@ -133,7 +138,10 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	if (xnet)
 		skb->priority = 0;
 	skb_clear_hash_if_not_l4(skb);
-	skb_dst_set(skb, dst);
+	if (unlikely(outer->counted))
+		skb_dst_set(skb, dst);
+	else
+		skb_dst_set_noref(skb, dst);
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 
 	inner = ip_hdr(skb);
@@ -200,12 +208,15 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
-	struct xmit_outer outer = {};
+	struct xmit_outer outer;
 	enum tunl_verdict verdict;
 	struct tunl_config *config;
 	unsigned int len;
 	int err;
 
+	/* All of it at once would be a slow "rep stos". */
+	outer.remote = 0;
+	outer.counted = false;
 	verdict = xmit_validate(skb);
 	if (unlikely(verdict))
 		goto complain;
@@ -220,7 +231,6 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	 * to the endpoint (RFC 2003 §3.2). Local packets have no skb_iif.
 	 */
 	if (unlikely(skb->skb_iif && ip_hdr(skb)->saddr == outer.remote)) {
-		ip_rt_put(outer.route);
 		verdict = TUNL_LOOP_SOURCE;
 		goto complain;
 	}
@@ -231,12 +241,12 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	verdict = tunl_pmtu_fit(skb, &outer.route->dst, config->df,
 				&outer.frag_off);
 	if (unlikely(verdict))
-		goto put_route;
+		goto drop;
 
 	len = skb->len;
 	verdict = xmit_push(skb, dev, &config->parms, &outer);
 	if (unlikely(verdict))
-		goto put_route;
+		goto drop;
 
 	/* net_xmit_eval() evaluates its argument twice. */
 	__this_cpu_inc(xmit_depth);
@@ -248,12 +258,11 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		tunl_stats_drop(dev, NULL, outer.remote, TUNL_UNDERLAY);
 	return NETDEV_TX_OK;
 
-put_route:
-	ip_rt_put(outer.route);
-	goto drop;
 complain:
 	xmit_complain(skb, dev, &outer, verdict);
 drop:
+	if (outer.counted)
+		ip_rt_put(outer.route);
 	tunl_stats_drop(dev, skb, outer.remote, verdict);
 	return NETDEV_TX_OK;
 }
