@@ -212,17 +212,26 @@ fail() { # PERCENT, of those in processes that have make-it-fail
 # Once it has started: where user-mode Linux has no memory for an exec or a fork,
 # it panics.
 unlucky_ip() { # NS FILE
-	local fifo=$tmp/fifo.$1 pid self end
+	local fifo=$tmp/fifo.$1 pid dog self end never
 	[ -p "$fifo" ] || mkfifo "$fifo"
 	ip -n "$1" -force -batch - <"$fifo" &
 	pid=$!
 	exec {end}>"$fifo"
+	# It may wait for ever for an answer that there was no memory for.
+	(
+		exec {end}>&- {never}<> <(:)
+		read -rt "$((60 * ${TUNL_PATIENCE:-1}))" -u "$never"
+		kill -KILL "$pid" 2>/dev/null
+	) &
+	dog=$!
 	self=$(readlink /proc/self/ns/net)
 	while [ "$(readlink "/proc/$pid/ns/net")" = "$self" ]; do sleep 0.01; done
 	echo 1 >"/proc/$pid/make-it-fail"
 	cat "$2" >&"$end"
 	exec {end}>&-
 	wait "$pid"
+	kill "$dog" 2>/dev/null
+	wait "$dog" 2>/dev/null
 }
 unlucky() { "$tmp/unlucky" "$@"; }
 must gcc -O2 -Wall -Wextra -Werror -o "$tmp/unlucky" "$TUNL_TOP/tests/unlucky.c"
