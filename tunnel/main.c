@@ -187,7 +187,6 @@ exit_route:
 	tunl_route_exit();
 exit_pmtu:
 	tunl_pmtu_exit();
-	rcu_barrier();
 	return err;
 }
 
@@ -199,8 +198,6 @@ static void __exit main_exit(void)
 	unregister_pernet_device(&main_net_ops);
 	tunl_route_exit();
 	tunl_pmtu_exit();
-	/* Configurations are freed by callbacks in this module. */
-	rcu_barrier();
 }
 
 module_init(main_init);
