@@ -4,6 +4,7 @@
 # make KDIR=DIR          ... for the kernel whose headers or tree are in DIR
 # make KDIR=DIR ARCH=um  ... for a user-mode Linux tree
 # make demo, make check  the two commands of the README
+# make bench             measure, against the kernel's own; into docs/performance.md
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
@@ -15,7 +16,7 @@ modules: headers
 clean: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
-demo check:
+demo check bench:
 	$(CURDIR)/scripts/$@
 
 # Every tree a module can be built against has been configured and has a
@@ -27,4 +28,4 @@ headers:
 		echo "make: for another: make KDIR=DIR, DIR being its headers or a built tree" >&2; \
 		exit 1; }
 
-.PHONY: modules clean demo check headers
+.PHONY: modules clean demo check bench headers

@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Two routers, A and B, and a tunnel between them; for what sends through it.
+#
+#   in0 [A: routes, encapsulates] eth0 ---- eth0 [B: decapsulates, routes] out
+#                              \ out
+#
+# To B's `out`, a dummy that swallows: both halves. To A's: the first one alone.
+
+COUNT=${TUNL_COUNT:-320000} # whole bursts
+
+topology() {
+	netns_add A B
+	veth A eth0 B eth0
+	ip -n A link add in0 type dummy && ip -n A link set in0 up
+	ip -n A addr add 192.168.1.1/24 dev in0
+	ip -n A addr add 10.0.1.1/24 dev eth0
+	ip -n B addr add 10.0.1.2/24 dev eth0
+	for ns in A B; do
+		ip -n $ns link add out type dummy && ip -n $ns link set out up
+		ip -n $ns addr add 10.0.3.1/24 dev out
+		ip -n $ns neigh add 10.0.3.2 lladdr 02:00:00:00:00:02 dev out
+		ip netns exec $ns sysctl -qw net.ipv4.ip_forward=1 \
+			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+	done
+	ip netns exec A sysctl -qw net.ipv4.conf.in0.rp_filter=0 \
+		net.ipv4.conf.eth0.rp_filter=0
+	ip netns exec B sysctl -qw net.ipv4.conf.eth0.rp_filter=0
+	ip -n B route add 172.16.0.0/12 via 10.0.3.2
+	ip netns exec A ping -q -c 1 10.0.1.2 >/dev/null
+}
+
+flow() { # CASE VARIANT SINK-NS PEERS SIZE [IF], a second flow
+	through "$1" "$2" "$3" out A "$COUNT" "pkt_size $5" "src_min 192.168.1.2" \
+		"src_max 192.168.1.2" "dst_min 172.16.0.1" \
+		"dst_max 172.$((16 + $4 / 65536)).$(($4 / 256 % 256)).$(($4 % 256))" \
+		"flag IPDST_RND" -- in0 ${6:+"$6"}
+}
+
+# One peer.
+tunnel() { # WAY REMOTE LOCAL ARG...
+	ip -n A link add t1 type ipip remote "$2" local "$3" ttl 64 "${@:4}"
+	ip -n A link set t1 up
+	ip -n A route replace 172.16.0.0/12 dev t1
+}
+
+tunnel_end() {
+	ip -n B link add t1 type ipip remote 10.0.1.1 ttl 64
+	ip -n B link set t1 up
+	ip netns exec B sysctl -qw net.ipv4.conf.t1.rp_filter=0
+}
