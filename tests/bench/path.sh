@@ -50,3 +50,58 @@ tunnel_end() {
 	ip -n B link set t1 up
 	ip netns exec B sysctl -qw net.ipv4.conf.t1.rp_filter=0
 }
+
+# Many: each has a route of its own, whose gateway is the endpoint.
+routes() { # PEERS none|tunnel GATEWAY-OF-NONE
+	awk -v n="$1" -v kind="$2" -v gateway="$3" '
+		function address(first, second, i) {
+			return first "." second + int(i / 65536) "." int(i / 256) % 256 "." i % 256
+		}
+		BEGIN { for (i = 1; i <= n; i++)
+			print "route add " address(172, 16, i) " via " \
+				(kind == "none" ? gateway : address(10, 128, i) " dev t1 onlink") }'
+}
+
+# Not more at once: ip keeps all of a batch in its memory.
+change_routes() { # FILE
+	local part
+
+	# shellcheck disable=SC2154 # of tests/lib.sh
+	rm -f "$tmp"/part.*
+	split -l 10000 "$1" "$tmp/part."
+	for part in "$tmp"/part.*; do
+		ip -n A -batch "$part" || bench_die "routes do not go in"
+	done
+}
+
+gateway() { # PEERS VARIANT
+	local half link
+
+	topology
+	ip -n B route add local 10.128.0.0/9 dev lo
+	[ "$2" = none ] || tunnel_end
+	for half in both encap; do
+		link=10.0.1.2
+		[ $half = both ] || link=10.0.3.2
+		ip -n A route replace 10.128.0.0/9 via $link
+		if [ "$2" != none ]; then
+			if [ "$2" = ours ]; then
+				ip -n A link add t1 address "${link%.2}.1" type tunl
+			else
+				ip -n A link add t1 type ipip local "${link%.2}.1" ttl 64
+			fi
+			ip -n A link set t1 up
+		fi
+		routes "$1" "$([ "$2" = none ] && echo none || echo tunnel)" $link >"$tmp/routes"
+		change_routes "$tmp/routes"
+		flow "$half gateway $1" "$2" "$([ $half = both ] && echo B || echo A)" "$1" 64
+		if [ "$2" = none ]; then
+			sed 's/ add / del /' "$tmp/routes" >"$tmp/unroutes"
+			change_routes "$tmp/unroutes"
+		else
+			ip -n A link delete t1
+		fi
+	done
+	ip netns delete A
+	ip netns delete B
+}

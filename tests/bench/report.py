@@ -17,8 +17,8 @@ import subprocess
 import sys
 
 # Where a figure is the time of a packet, what counts is what the tunnel adds.
-OVERHEAD = {"forward", "cpus"}
-UNIT = {"forward": "ns per packet", "cpus": "ns per packet of a flow"}
+OVERHEAD = {"forward", "peers", "cpus"}
+UNIT = {"forward": "ns per packet", "peers": "ns per packet", "cpus": "ns per packet of a flow"}
 
 
 def load(path):
