@@ -67,6 +67,14 @@ check_eq "malformed inside" \
 check_eq "not routed, without its wrapper" \
 	"$(traced wire send a outer.src=10.0.0.1 outer.dst=10.0.0.2 src=127.0.0.9 dst=10.9.0.2)" \
 	"netns N: drop_no_route, 127.0.0.9 > 10.9.0.2, inside 0.0.0.0 > 0.0.0.0"
+ip link set tunl broadcast 10.0.0.1
+ip link set tunl up
+inside=(outer.src=10.0.0.1 outer.dst=10.0.0.2 src=10.9.0.1 dst=10.9.0.2)
+check_eq "an endpoint's is received" "$(traced wire send a "${inside[@]}")" ""
+sysctl_set init net.core.netdev_max_backlog 0
+check_eq "where nothing may wait, it is not" "$(traced wire send a "${inside[@]}")" \
+	"netns N: drop_backlog, 10.9.0.1 > 10.9.0.2, inside 0.0.0.0 > 0.0.0.0"
+check_eq "which the device counts too" "$(cat /sys/class/net/tunl/statistics/rx_dropped)" 1
 echo 0 >$tracing/events/tunl/enable
 echo 0 >$tracing/events/ipip/enable
 : >$tracing/trace

@@ -208,15 +208,12 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
-	struct xmit_outer outer;
+	struct xmit_outer outer = {};
 	enum tunl_verdict verdict;
 	struct tunl_config *config;
 	unsigned int len;
 	int err;
 
-	/* All of it at once would be a slow "rep stos". */
-	outer.remote = 0;
-	outer.counted = false;
 	verdict = xmit_validate(skb);
 	if (unlikely(verdict))
 		goto complain;
