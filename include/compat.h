@@ -6,11 +6,16 @@
 #ifndef _TUNL_COMPAT_H
 #define _TUNL_COMPAT_H
 
+#include <linux/ip.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/sysctl.h>
 #include <linux/version.h>
 #include <net/net_namespace.h>
+
+#if IS_ENABLED(CONFIG_NF_NAT)
+#include <net/netfilter/nf_conntrack.h>
+#endif
 
 /* skb_gso_validate_network_len() moved there out of skbuff.h (6.5). */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
@@ -101,6 +106,22 @@ static inline int compat_max_backlog(void)
 	return READ_ONCE(netdev_max_backlog);
 }
 #endif
+
+/*
+ * The source that a packet had when it came to this host, or was made on it. By
+ * the time it is sent, NAT may have given it another.
+ */
+static inline __be32 compat_source_before_nat(const struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_NF_NAT)
+	enum ip_conntrack_info ctinfo;
+	const struct nf_conn *ct = nf_ct_get(skb, &ctinfo);
+
+	if (ct && READ_ONCE(ct->status) & IPS_NAT_MASK)
+		return ct->tuplehash[CTINFO2DIR(ctinfo)].tuple.src.u3.ip;
+#endif
+	return ip_hdr(skb)->saddr;
+}
 
 /*
  * Drops what nf_queue holds of a netns. Exported for modules, but declared

@@ -395,6 +395,21 @@ static void config_mirror(struct net_device *dev,
 	memcpy(dev->broadcast, &parms->remote, sizeof(parms->remote));
 }
 
+/*
+ * For a packet that keeps its route the core takes a reference to it, on a cache
+ * line that all CPUs with packets of that route write. What is sent to a fixed
+ * endpoint does without, and errors look the route up: tunl_endpoint_inner().
+ * Somebody else who wants routes kept has cleared IFF_XMIT_DST_RELEASE_PERM.
+ */
+static void config_keep_route(struct net_device *dev,
+			      const struct tunl_parms *parms)
+{
+	if (!parms->remote)
+		dev->priv_flags &= ~IFF_XMIT_DST_RELEASE;
+	else if (dev->priv_flags & IFF_XMIT_DST_RELEASE_PERM)
+		dev->priv_flags |= IFF_XMIT_DST_RELEASE;
+}
+
 /**
  * tunl_config_commit() - put parameters into force
  * @dev:	the tunnel
@@ -424,6 +439,7 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 		if (!new)
 			return -ENOMEM;
 
+		config_keep_route(dev, &resolved);
 		rcu_assign_pointer(tunl->config, new);
 		config_show(new);
 		hlist_del_init_rcu(&old->node);
@@ -458,6 +474,7 @@ int tunl_config_init(struct net_device *dev)
 	if (!config)
 		return -ENOMEM;
 
+	config_keep_route(dev, &tunl->parms);
 	rcu_assign_pointer(tunl->config, config);
 	config_show(config);
 	config_mirror(dev, &tunl->parms);

@@ -161,8 +161,6 @@ static void link_setup(struct net_device *dev)
 	dev->features |= LINK_FEATURES;
 	dev->hw_features |= LINK_FEATURES;
 	compat_set_lltx(dev);
-	/* Errors go to the sender by way of the inner route. */
-	netif_keep_dst(dev);
 
 	dev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
 	dev->needs_free_netdev = true;

@@ -462,6 +462,27 @@ static void icmp_ready(struct sock *sk)
 }
 
 /**
+ * tunl_icmp_send() - tell the sender of an inner packet that it was not sent
+ * @skb:	inner packet; stays the caller's
+ * @dev:	the tunnel
+ * @code:	of destination unreachable
+ * @mtu:	with ICMP_FRAG_NEEDED: what fits, in bytes; else 0
+ *
+ * Who sends past routing, as packet sockets do, may not be told. Bottom halves are
+ * off, in an RCU read-side section.
+ */
+void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,
+		    u32 mtu)
+{
+	if (!tunl_endpoint_inner(skb, dev))
+		return;
+
+	if (code == ICMP_FRAG_NEEDED)
+		skb_dst_update_pmtu_no_confirm(skb, mtu);
+	icmp_ndo_send(skb, ICMP_DEST_UNREACH, code, htonl(mtu));
+}
+
+/**
  * tunl_icmp_tell() - pass on an error that could not be relayed when it came
  * @skb:	inner packet on its way to @remote; stays the caller's, and is
  *		to be sent all the same: it finds out whether the error still
@@ -493,8 +514,8 @@ void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev, __be32 remote)
 	}
 	spin_unlock_bh(&fault->lock);
 
-	if (told && skb_valid_dst(skb))
-		icmp_ndo_send(skb, ICMP_DEST_UNREACH, code, 0);
+	if (told)
+		tunl_icmp_send(skb, dev, code, 0);
 }
 
 /**

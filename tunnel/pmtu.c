@@ -23,6 +23,7 @@ static struct workqueue_struct *pmtu_workqueue;
 /**
  * tunl_pmtu_fit() - does an inner packet fit the path to the endpoint
  * @skb:	inner packet; stays the caller's
+ * @dev:	the tunnel
  * @dst:	route of the outer packet
  * @df:		whether there may be a DF outside
  * @frag_off:	set to the outer header's DF
@@ -35,7 +36,7 @@ static struct workqueue_struct *pmtu_workqueue;
  *
  * Return: TUNL_OK or TUNL_TOO_BIG.
  */
-enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb,
+enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
 				const struct dst_entry *dst, enum tunl_df df,
 				__be16 *frag_off)
 {
@@ -60,11 +61,7 @@ enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb,
 	if (!inner_df)
 		return TUNL_OK;
 
-	if (skb_valid_dst(skb)) {
-		skb_dst_update_pmtu_no_confirm(skb, mtu);
-		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-			      htonl(mtu));
-	}
+	tunl_icmp_send(skb, dev, ICMP_FRAG_NEEDED, mtu);
 	return TUNL_TOO_BIG;
 }
 

@@ -124,8 +124,8 @@ size_t tunl_config_fill_size(void);
 int tunl_endpoint_init(void);
 void tunl_endpoint_exit(void);
 bool tunl_endpoint_permitted(const struct net_device *dev);
-__be32 tunl_endpoint_gateway(const struct net_device *dev,
-			     const struct sk_buff *skb);
+bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev);
+__be32 tunl_endpoint_gateway(struct net_device *dev, struct sk_buff *skb);
 enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 				      const struct tunl_parms *parms,
 				      __be32 remote, __be32 *local,
@@ -147,6 +147,8 @@ int tunl_ioctl_ctl(struct net_device *dev, compat_tunnel_parm *p, int cmd);
 /* icmp.c */
 int tunl_icmp_listen(struct net *net);
 void tunl_icmp_deafen(struct net *net);
+void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,
+		    u32 mtu);
 void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev, __be32 remote);
 
 /* xmit.c */
@@ -162,7 +164,7 @@ void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb, __be32 remote,
 /* pmtu.c */
 int tunl_pmtu_init(void);
 void tunl_pmtu_exit(void);
-enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb,
+enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
 				const struct dst_entry *dst, enum tunl_df df,
 				__be16 *frag_off);
 void tunl_pmtu_setup(struct net_device *dev);

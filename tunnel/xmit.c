@@ -67,7 +67,7 @@ static enum tunl_verdict xmit_validate(struct sk_buff *skb)
 	return TUNL_OK;
 }
 
-static enum tunl_verdict xmit_endpoint(const struct sk_buff *skb,
+static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 				       struct net_device *dev,
 				       struct tunl_config *config,
 				       struct xmit_outer *outer)
@@ -192,8 +192,7 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 		return;
 	}
 
-	if (skb_valid_dst(skb))
-		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+	tunl_icmp_send(skb, dev, ICMP_HOST_UNREACH, 0);
 }
 
 /**
@@ -235,7 +234,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (unlikely(READ_ONCE(tunl->fault.pending)))
 		tunl_icmp_tell(skb, dev, outer.remote);
 
-	verdict = tunl_pmtu_fit(skb, &outer.route->dst, config->df,
+	verdict = tunl_pmtu_fit(skb, dev, &outer.route->dst, config->df,
 				&outer.frag_off);
 	if (unlikely(verdict))
 		goto drop;
