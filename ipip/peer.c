@@ -66,10 +66,24 @@ static int peer_compare(struct rhashtable_compare_arg *arg, const void *object)
 	return peer->key.addr != key->addr || peer->key.place != key->place;
 }
 
+/*
+ * One multiplication: entries are an administrator's, and a stranger can only
+ * look. An address's last byte is its highest here, and is to reach all bits of the
+ * upper half, hence the order.
+ */
+static u32 peer_hash(const void *data, u32 len, u32 seed)
+{
+	const struct peer_key *key = data;
+	u64 value = (u64)key->place << 32 | (__force u32)key->addr;
+
+	return hash_64(value ^ seed, 32);
+}
+
 static const struct rhashtable_params peer_params = {
 	.head_offset = offsetof(struct ipip_peer, node),
 	.key_offset = offsetof(struct ipip_peer, key),
 	.key_len = sizeof(struct peer_key),
+	.hashfn = peer_hash,
 	.obj_cmpfn = peer_compare,
 	.automatic_shrinking = true,
 };
