@@ -7,25 +7,15 @@
 # socket), request and response (microseconds). Without a tunnel, at the same MSS.
 
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/programs.sh"
 bench_begin
-
-SECONDS_EACH=${TUNL_SECONDS:-3}
-
-tcp() { # CASE VARIANT TO
-	local rate
-
-	rate=$(ip netns exec A iperf3 -c "$3" -M 1428 -t "$SECONDS_EACH" -O 1 -J |
-		python3 -c 'import json, sys
-print("%.0f" % (json.load(sys.stdin)["end"]["sum_received"]["bits_per_second"] / 1e6))') ||
-		bench_die "$1, $2: iperf3 did not run"
-	record "$1" "$2" "$rate"
-}
+CLIENT=(ip netns exec A)
 
 # 44 datagrams in one call. What the socket does not take is lost, on all ways alike.
 udp() { # CASE VARIANT TO
 	local rate
 
-	rate=$(ip netns exec A python3 - "$3" "$SECONDS_EACH" <<'END'
+	rate=$("${CLIENT[@]}" python3 - "$3" "$SECONDS_EACH" <<'END'
 import socket, struct, sys, time
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 data, sent = bytes(44 * 1400), 0
@@ -39,15 +29,6 @@ print("%.0f" % (sent * 8 / 1e6 / (time.monotonic() - start)))
 END
 	) || bench_die "$1, $2: no datagrams"
 	record "$1" "$2" "$rate"
-}
-
-latency() { # CASE VARIANT TO PROTOCOL
-	local time
-
-	time=$(ip netns exec A qperf -t "$SECONDS_EACH" -ub "$3" "${4}_lat" |
-		awk '$1 == "latency" { print $3 / ($4 == "ns" ? 1000 : 1) }')
-	[ -n "$time" ] || bench_die "$1, $2: qperf did not run"
-	record "$1" "$2" "$time"
 }
 
 ends() { # VARIANT
