@@ -201,13 +201,14 @@ fi
 
 # At random: of every Nth, it may be the same one each time that a page fault, which
 # is tried again for ever, needs.
+echo 0 >"$failslab/verbose"
+echo N >"$failslab/ignore-gfp-wait"
+echo -1 >"$failslab/times"
+echo 1 >"$failslab/interval"
+# Opened now: when everybody's fail, so does opening what would end it.
+exec {filter}>"$failslab/task-filter" {probability}>"$failslab/probability"
 fail() { # PERCENT, of those in processes that have make-it-fail
-	echo 0 >"$failslab/verbose"
-	echo Y >"$failslab/task-filter"
-	echo N >"$failslab/ignore-gfp-wait"
-	echo -1 >"$failslab/times"
-	echo 1 >"$failslab/interval"
-	echo "$1" >"$failslab/probability"
+	until echo Y >&"$filter" && echo "$1" >&"$probability"; do :; done
 }
 # Once it has started: where user-mode Linux has no memory for an exec or a fork,
 # it panics.
@@ -291,21 +292,34 @@ failing_namespaces() {
 }
 check "namespaces made while allocations fail, $cycles times" failing_namespaces
 tally namespaces "$cycles"
+# Where a module stayed, there was no memory to take its tunnels for peers perhaps.
+quietly restore
 check "and a reaches b, when they do no more" poll 30 alive
 
+# Each has its socket, or has ended already.
+begun() { # PID...
+	local pid
+	for pid; do
+		readlink -q "/proc/$pid/exe" >/dev/null || continue
+		find "/proc/$pid/fd" -lname 'socket:*' 2>/dev/null | grep -q . || return
+	done
+}
 # Anywhere, so in softirqs too; meanwhile nothing may fork.
 failing_packets() { # PERCENT
 	local hostile=("$tmp/hostile" 10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2)
+	taken=0
 	background wrapped a "${hostile[0]}" eth0 wrapped "$RANDOM" $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
 	pids=("$last_pid")
 	background inner a "${hostile[0]}" tunl inner "$RANDOM" $((changes * 25)) "${hostile[@]:1}" 02:00:00:00:00:0b
 	pids+=("$last_pid")
+	# before, they cannot be started either
+	poll 10 begun "${pids[@]}" || return
 	fail "$1"
-	echo N >"$failslab/task-filter"
+	echo N >&"$filter"
 	wait "${pids[@]}"
 	fail 0
-	taken=$(($(cat "$tmp/wrapped") + $(cat "$tmp/inner")))
-	echo "$taken taken"
+	cat "$tmp/wrapped" "$tmp/inner"
+	taken=$(awk '/^[0-9]+$/ { sum += $1 } END { print sum + 0 }' "$tmp/wrapped" "$tmp/inner")
 	[ "$taken" -gt "$changes" ]
 }
 for percent in 1 5 25; do
