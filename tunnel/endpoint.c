@@ -264,8 +264,9 @@ __be32 tunl_endpoint_gateway(struct net_device *dev, struct sk_buff *skb)
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	const struct rtable *rt;
 
-	if (!tunl_endpoint_inner(skb, dev) ||
-	    skb_dst(skb)->ops->family != AF_INET ||
+	if (unlikely(!skb_dst(skb)))
+		tunl_endpoint_inner(skb, dev);
+	if (!skb_valid_dst(skb) || skb_dst(skb)->ops->family != AF_INET ||
 	    !tunl_dev_may_choose(dev, tunl))
 		return 0;
 
