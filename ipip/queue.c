@@ -18,12 +18,14 @@
  * @waiting:	packets, skb->data at their network header. Not locked: only that
  *		CPU, with bottom halves off
  * @entered:	packets that ever came; written by that CPU only
- * @left:	of them those that have been received; likewise
+ * @taken:	of them those that a poll has taken
+ * @left:	of them those that have been received; written by that CPU only
  * @napi:	receives them
  */
 struct queue_cpu {
 	struct sk_buff_head	waiting;
 	unsigned int		entered;
+	unsigned int		taken;
 	unsigned int		left;
 	struct napi_struct	napi;
 };
@@ -56,6 +58,8 @@ static int queue_poll(struct napi_struct *napi, int budget)
 	LIST_HEAD(batch);
 	int n;
 
+	/* What the poll before left to the core has been received since. */
+	WRITE_ONCE(queue->left, queue->taken);
 	for (n = 0; n < budget; n++) {
 		skb = __skb_dequeue(&queue->waiting);
 		if (!skb)
@@ -71,12 +75,14 @@ static int queue_poll(struct napi_struct *napi, int budget)
 	/*
 	 * The core would let GRO keep some for the next poll, at HZ=1000; but
 	 * whoever waits for @left takes none of them to be kept. What is flushed
-	 * the core receives before this softirq ends.
+	 * is received by napi_complete_done(), or else when this returns.
 	 */
 	napi_gro_flush(napi, false);
-	WRITE_ONCE(queue->left, queue->left + n);
-	if (n < budget)
+	queue->taken += n;
+	if (n < budget) {
 		napi_complete_done(napi, n);
+		WRITE_ONCE(queue->left, queue->taken);
+	}
 	return n;
 }
 

@@ -96,6 +96,30 @@ by_nobody() {
 check_eq "its own, routed by the user whose it is" "$(by_nobody)" 1260
 ip -n a rule del uidrange 65534-65534
 
+# --- what this host has made its own on the way
+
+ip -n a route add 10.9.0.2 dev tunl
+ip -n a route add 10.5.0.0/16 dev tunl
+ip -n a xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 5 mode tunnel \
+	enc 'ecb(cipher_null)' '' auth digest_null ''
+ip -n a xfrm policy add src 10.1.0.0/24 dst 10.5.0.0/16 dir out \
+	tmpl src 10.9.0.1 dst 10.9.0.2 proto esp mode tunnel
+ip -n a xfrm policy add src 10.1.0.0/24 dst 10.5.0.0/16 dir fwd action allow
+forget a
+encrypted() { told h h/eth0 src=10.1.0.2 dst=10.5.0.1 size=1280; }
+check_eq "encrypted: the first is too big for the path, which IPsec learns" "$(encrypted)" lost
+check_eq "encrypted: and the next one's sender" "$(encrypted | sed 's/mtu [0-9]*/smaller/')" \
+	"3/4 smaller from 10.1.0.1 about 10.1.0.2"
+ip -n a xfrm policy flush
+ip -n a xfrm state flush
+
+# --- a packet socket sends past routing
+
+silent() { wire carry a/tunl "$@" df=1 size=1370 wait=0.5; }
+forget a
+check_eq "a packet socket's: the source it gives is told nothing" \
+	"$(silent h/eth0 src=10.1.0.2 dst=10.7.0.1)" lost
+
 # --- the endpoint becomes the gateway, and a fixed one again
 
 ip -n a route replace 10.7.0.0/16 via 10.0.2.1 dev tunl onlink table 7

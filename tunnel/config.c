@@ -399,15 +399,25 @@ static void config_mirror(struct net_device *dev,
  * For a packet that keeps its route the core takes a reference to it, on a cache
  * line that all CPUs with packets of that route write. What is sent to a fixed
  * endpoint does without, and errors look the route up: tunl_endpoint_inner().
- * Somebody else who wants routes kept has cleared IFF_XMIT_DST_RELEASE_PERM.
+ * Somebody else who wants routes kept has cleared IFF_XMIT_DST_RELEASE_PERM; a bond
+ * or the like does what its members do, and is told.
  */
 static void config_keep_route(struct net_device *dev,
 			      const struct tunl_parms *parms)
 {
-	if (!parms->remote)
+	bool kept = !(dev->priv_flags & IFF_XMIT_DST_RELEASE);
+	bool keep = !parms->remote ||
+		    !(dev->priv_flags & IFF_XMIT_DST_RELEASE_PERM);
+
+	if (keep == kept)
+		return;
+
+	if (keep)
 		dev->priv_flags &= ~IFF_XMIT_DST_RELEASE;
-	else if (dev->priv_flags & IFF_XMIT_DST_RELEASE_PERM)
+	else
 		dev->priv_flags |= IFF_XMIT_DST_RELEASE;
+	if (dev->reg_state == NETREG_REGISTERED)
+		netdev_features_change(dev);
 }
 
 /**

@@ -190,6 +190,38 @@ void tunl_endpoint_exit(void)
 	unregister_inetaddr_notifier(&endpoint_inetaddr_notifier);
 }
 
+/* It leads through @dev, or what @dev is a part of. */
+static bool endpoint_inner_leads(const struct sk_buff *skb,
+				 struct net_device *dev)
+{
+	const struct net_device *out = skb_dst(skb)->dev;
+
+	return out == dev || out == netdev_master_upper_dev_get_rcu(dev);
+}
+
+/*
+ * As it was received. A packet that this host has changed into one of its own
+ * (IPsec, for one) still says what it was received by.
+ */
+static bool endpoint_inner_input(struct sk_buff *skb, struct net_device *dev,
+				 __be32 source)
+{
+	const struct iphdr *inner = ip_hdr(skb);
+	struct net *net = dev_net(dev);
+	struct net_device *in;
+
+	in = skb->skb_iif ? dev_get_by_index_rcu(net, skb->skb_iif) : NULL;
+	if (!in || inet_addr_type_dev_table(net, in, source) == RTN_LOCAL ||
+	    ip_route_input_noref(skb, inner->daddr, source, inner->tos, in))
+		return false;
+
+	if (endpoint_inner_leads(skb, dev))
+		return true;
+
+	skb_dst_drop(skb);
+	return false;
+}
+
 /**
  * tunl_endpoint_inner() - have an inner packet's own route
  * @skb:	inner packet on its way out; given the route, if it has none
@@ -197,49 +229,45 @@ void tunl_endpoint_exit(void)
  *
  * The core lets go of it before a packet is sent to a fixed endpoint, and only
  * errors want it. Found again as it was found: by the interface the packet came
- * in by, or as a packet of this host's. Bottom halves are off, in an RCU
- * read-side section.
+ * in by; else, and where routing would choose differently now (NAT has changed what
+ * it chooses by, or it was redirected past routing), as a packet of this host's
+ * that is to leave by @dev. Bottom halves are off, in an RCU read-side section.
  *
- * Return: true if there is one, and it leads through @dev or what @dev is a
- * part of.
+ * Return: true if there is one.
  */
 bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 {
-	const struct iphdr *inner = ip_hdr(skb);
 	__be32 source = compat_source_before_nat(skb);
+	const struct iphdr *inner = ip_hdr(skb);
 	struct net *net = dev_net(dev);
-	struct net_device *in;
+	struct flowi4 fl4 = {
+		.daddr = inner->daddr,
+		.saddr = source,
+		.flowi4_oif = dev->ifindex,
+		.flowi4_mark = skb->mark,
+		.flowi4_tos = RT_TOS(inner->tos) & INET_DSCP_MASK,
+		.flowi4_proto = inner->protocol,
+		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+	};
 	struct rtable *rt;
 
 	if (skb_dst(skb))
 		return skb_valid_dst(skb);
+	/* A packet socket's never had one. */
+	if (skb->sk && skb->sk->sk_family == AF_PACKET)
+		return false;
 
-	if (skb->skb_iif) {
-		in = dev_get_by_index_rcu(net, skb->skb_iif);
-		if (!in || ip_route_input_noref(skb, inner->daddr, source,
-						inner->tos, in))
-			return false;
-	} else {
-		struct flowi4 fl4 = {
-			.daddr = inner->daddr,
-			.saddr = source,
-			.flowi4_oif = dev->ifindex,
-			.flowi4_mark = skb->mark,
-			.flowi4_tos = RT_TOS(inner->tos) & INET_DSCP_MASK,
-			.flowi4_proto = inner->protocol,
-			.flowi4_flags = FLOWI_FLAG_ANYSRC,
-			.flowi4_uid = sock_net_uid(net, skb_to_full_sk(skb)),
-		};
+	if (endpoint_inner_input(skb, dev, source))
+		return true;
 
-		rt = ip_route_output_key(net, &fl4);
-		if (IS_ERR(rt))
-			return false;
-		skb_dst_set(skb, &rt->dst);
-	}
+	fl4.flowi4_uid = sock_net_uid(net, skb_to_full_sk(skb));
+	/* Not through IPsec: what its policies want has been done. */
+	rt = __ip_route_output_key(net, &fl4);
+	if (IS_ERR(rt))
+		return false;
 
-	/* Routes have changed, or it was sent past them. */
-	if (skb_dst(skb)->dev == dev ||
-	    skb_dst(skb)->dev == netdev_master_upper_dev_get_rcu(dev))
+	skb_dst_set(skb, &rt->dst);
+	if (endpoint_inner_leads(skb, dev))
 		return true;
 
 	skb_dst_drop(skb);
@@ -249,8 +277,7 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 /**
  * tunl_endpoint_gateway() - the endpoint that a packet's own route names
  * @dev:	the tunnel
- * @skb:	inner packet, with the route that chose the device; or without, if
- *		the endpoint was a fixed one a moment ago
+ * @skb:	inner packet, with the route that chose the device
  *
  * One device then serves many peers. Without a gateway there is no endpoint:
  * sending to the inner destination itself would be a guess. The kernel's ipip
@@ -259,13 +286,12 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
  * Return: IPv4 gateway of the route; or, for kind ipip, the inner destination;
  * or 0.
  */
-__be32 tunl_endpoint_gateway(struct net_device *dev, struct sk_buff *skb)
+__be32 tunl_endpoint_gateway(const struct net_device *dev,
+			     const struct sk_buff *skb)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	const struct rtable *rt;
 
-	if (unlikely(!skb_dst(skb)))
-		tunl_endpoint_inner(skb, dev);
 	if (!skb_valid_dst(skb) || skb_dst(skb)->ops->family != AF_INET ||
 	    !tunl_dev_may_choose(dev, tunl))
 		return 0;

@@ -468,7 +468,7 @@ static void icmp_ready(struct sock *sk)
  * @code:	of destination unreachable
  * @mtu:	with ICMP_FRAG_NEEDED: what fits, in bytes; else 0
  *
- * Who sends past routing, as packet sockets do, may not be told. Bottom halves are
+ * Who sends past routing, as packet sockets do, is not told. Bottom halves are
  * off, in an RCU read-side section.
  */
 void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,

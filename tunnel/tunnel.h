@@ -125,7 +125,8 @@ int tunl_endpoint_init(void);
 void tunl_endpoint_exit(void);
 bool tunl_endpoint_permitted(const struct net_device *dev);
 bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev);
-__be32 tunl_endpoint_gateway(struct net_device *dev, struct sk_buff *skb);
+__be32 tunl_endpoint_gateway(const struct net_device *dev,
+			     const struct sk_buff *skb);
 enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 				      const struct tunl_parms *parms,
 				      __be32 remote, __be32 *local,
