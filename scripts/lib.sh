@@ -13,7 +13,7 @@ export TUNL_TOP TUNL_CACHE
 # Package sets, installed by whoever needs them first.  The guests run on this
 # machine's userland, so what a test calls is installed here too.
 # shellcheck disable=SC2034
-PKGS_BUILD=(build-essential gcc-12 bc bison flex libelf-dev libssl-dev kmod
+PKGS_BUILD=(build-essential gcc-12 bc bison flex libelf-dev libssl-dev kmod pahole
 	cpio rsync xz-utils)
 # shellcheck disable=SC2034
 PKGS_VM=(qemu-system-x86 busybox-static iproute2 kmod cpio xz-utils zstd)
