@@ -11,6 +11,8 @@
 #include <linux/skbuff.h>
 #include <linux/sysctl.h>
 #include <linux/version.h>
+#include <net/dst_metadata.h>
+#include <net/ip_tunnels.h>
 #include <net/net_namespace.h>
 
 #if IS_ENABLED(CONFIG_NF_NAT)
@@ -85,6 +87,31 @@ compat_register_net_sysctl(struct net *net, const char *path,
 		net_info_ratelimited("tunnel: " format "\n", __VA_ARGS__); \
 		NL_SET_ERR_MSG(extack, "refused, the kernel log says why"); \
 	} while (0)
+#endif
+
+/* The flags of tunnel metadata became a bitmap (6.10). */
+#ifdef IP_TUNNEL_DECLARE_FLAGS
+static inline bool compat_metadata_df(const struct ip_tunnel_info *info)
+{
+	return test_bit(IP_TUNNEL_DONT_FRAGMENT_BIT, info->key.tun_flags);
+}
+
+static inline struct metadata_dst *compat_metadata_received(struct sk_buff *skb)
+{
+	IP_TUNNEL_DECLARE_FLAGS(flags) = { };
+
+	return ip_tun_rx_dst(skb, flags, 0, 0);
+}
+#else
+static inline bool compat_metadata_df(const struct ip_tunnel_info *info)
+{
+	return info->key.tun_flags & TUNNEL_DONT_FRAGMENT;
+}
+
+static inline struct metadata_dst *compat_metadata_received(struct sk_buff *skb)
+{
+	return ip_tun_rx_dst(skb, 0, 0, 0);
+}
 #endif
 
 /* Where the transport header is has yet to be found out (6.12 has a name for it). */

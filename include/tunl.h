@@ -11,6 +11,9 @@
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
+#include <net/ip_fib.h>
+#include <net/ip_tunnels.h>
+#include <net/lwtunnel.h>
 #include <net/rtnetlink.h>
 
 #define TUNL_VERSION "0.1"
@@ -26,7 +29,7 @@
  * Change the version whenever a field that ipip.ko reads moves or changes
  * its meaning.
  */
-#define TUNL_MAGIC 0x74756e02U
+#define TUNL_MAGIC 0x74756e03U
 
 /* Bit of the TOS parameter: copy the inner header's, as the kernel's tunnels do. */
 #define TUNL_TOS_INHERIT 0x01
@@ -41,22 +44,28 @@
  * @link:	ifindex, in the underlay, of the device that outer packets leave
  *		by; 0: any
  * @fwmark:	mark that outer routes are looked up with
+ * @encap:	what goes between the outer header and the inner packet: UDP (FOU),
+ *		UDP and GUE, or nothing
  * @ttl:	outer TTL, 1-255; 0: the inner header's
  * @tos:	outer DSCP in the upper six bits; with TUNL_TOS_INHERIT: the
  *		inner header's. ECN always follows the inner header
  *		(RFC 6040 §4.1)
- * @proto:	protocol inside: IPPROTO_IPIP; or 0, any: IPv4 is all there is
+ * @proto:	what is carried: IPPROTO_IPIP, IPPROTO_MPLS; or 0, both
  * @pmtudisc:	find out the path MTU; what that does to DF is enum tunl_df
+ * @external:	endpoints and all of the outer header come with each packet, as
+ *		metadata, and are handed on with received ones. Never changes
  */
 struct tunl_parms {
-	__be32	local;
-	__be32	remote;
-	u32	link;
-	u32	fwmark;
-	u8	ttl;
-	u8	tos;
-	u8	proto;
-	bool	pmtudisc;
+	__be32			local;
+	__be32			remote;
+	u32			link;
+	u32			fwmark;
+	struct ip_tunnel_encap	encap;
+	u8			ttl;
+	u8			tos;
+	u8			proto;
+	bool			pmtudisc;
+	bool			external;
 };
 
 /* The outer header's DF, as far as the packet fits the path. */
@@ -72,6 +81,7 @@ enum tunl_df {
  *		explicit remote, else pointopoint address, else 0 (the gateway
  *		of each packet's route is the endpoint)
  * @df:		what @parms.pmtudisc means for the device's kind
+ * @overhead:	bytes a packet grows by: the outer header, and @parms.encap's
  * @serial:	no other configuration has or had it: a route that is remembered
  *		for an old one is never used for a new one
  * @dev:	the device. Not a reference: it lives as long as this can be found
@@ -84,6 +94,7 @@ enum tunl_df {
 struct tunl_config {
 	struct tunl_parms	parms;
 	enum tunl_df		df;
+	unsigned int		overhead;
 	u64			serial;
 	struct net_device	*dev;
 	struct hlist_node	node;
@@ -131,8 +142,8 @@ struct tunl_stats;
  *		seen it change. Holds a reference to the device while pending
  * @siblings:	in the list of devices with the same underlay (RTNL)
  *
- * ipip.ko reads @magic, @stock, @config (its @parms.local, @parms.remote and
- * @parms.link) and @underlay.
+ * ipip.ko reads @magic, @stock, @config (its @parms.local, @parms.remote,
+ * @parms.link, @parms.proto and @parms.external) and @underlay.
  */
 struct tunl_dev {
 	u32				magic;
@@ -189,6 +200,24 @@ static inline bool tunl_dev_may_choose(const struct net_device *dev,
 {
 	return net_eq(dev_net(dev), tunl->underlay) ||
 	       dev_net(dev)->user_ns == tunl->underlay->user_ns;
+}
+
+/**
+ * tunl_nexthop_endpoint() - the endpoint that a route names
+ * @nhc:	a nexthop of it. Under the RCU read lock
+ *
+ * Return: the destination of "encap ip", else the IPv4 gateway; or 0.
+ */
+static inline __be32 tunl_nexthop_endpoint(const struct fib_nh_common *nhc)
+{
+	struct lwtunnel_state *lwt = nhc->nhc_lwtstate;
+	__be32 endpoint = 0;
+
+	if (lwt && lwt->type == LWTUNNEL_ENCAP_IP)
+		endpoint = lwt_tun_info(lwt)->key.u.ipv4.dst;
+	if (!endpoint && nhc->nhc_gw_family == AF_INET)
+		endpoint = nhc->nhc_gw.ipv4;
+	return endpoint;
 }
 
 /**

@@ -56,7 +56,41 @@ struct ipip_stats {
 struct ctl_table;
 struct ctl_table_header;
 
-#define IPIP_PEER_PLACES 4
+#define IPIP_PEER_PLACES 5
+
+/**
+ * struct ipip_peer - one tunnel device that is up
+ * @dev:	the device. Not a reference: taken out on NETDEV_DOWN, a grace
+ *		period before the device can go
+ * @node:	in ipip_net.peers, unless looked for nowhere
+ * @by_dev:	among all, by @dev (RCU, writers RTNL)
+ * @key:	by which it is in ipip_net.peers
+ * @remote:	the device's remote; 0: none
+ * @local:	outer destination its packets must have; 0: any
+ * @link:	ifindex of the interface they had better come in by; 0: any
+ * @proto:	what it carries: IPPROTO_IPIP, IPPROTO_MPLS; or 0, both
+ * @external:	its packets are handed on with the outer header as metadata
+ * @in:		netns of the outer packets
+ * @rcu:	for freeing
+ *
+ * Does not change once published: a change is a new one in, the old one out.
+ */
+struct ipip_peer {
+	struct net_device	*dev;
+	struct rhlist_head	node;
+	struct hlist_node	by_dev;
+	struct ipip_peer_key {
+		u32	place;
+		__be32	addr;
+	} key;
+	__be32			remote;
+	__be32			local;
+	u32			link;
+	u8			proto;
+	bool			external;
+	struct ipip_net		*in;
+	struct rcu_head		rcu;
+};
 
 /**
  * struct ipip_net - what ipip.ko keeps per netns (of the outer packets)
@@ -98,7 +132,10 @@ static inline struct ipip_net *ipip_net(const struct net *net)
 	return net_generic(net, ipip_net_id);
 }
 
+void ipip_main_mpls(bool wanted);
+
 /* rcv.c */
+int ipip_rcv_mpls(struct sk_buff *skb);
 int ipip_rcv_peer(struct sk_buff *skb);
 int ipip_rcv_stranger(struct sk_buff *skb);
 int ipip_rcv(struct sk_buff *skb);
@@ -108,8 +145,8 @@ int ipip_peer_init(void);
 void ipip_peer_exit(void);
 int ipip_peer_net_init(struct ipip_net *in);
 void ipip_peer_net_exit(struct ipip_net *in);
-struct net_device *ipip_peer_lookup(const struct ipip_net *in,
-				    struct sk_buff *skb);
+const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
+					 struct sk_buff *skb, u8 proto);
 bool ipip_peer_any(const struct ipip_net *in);
 
 /* policy.c */

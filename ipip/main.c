@@ -7,6 +7,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
+#include <linux/rtnetlink.h>
 #include <net/protocol.h>
 #include <net/xfrm.h>
 
@@ -53,6 +54,17 @@ static struct xfrm_tunnel main_stranger_handler __read_mostly = {
 	.priority = INT_MAX,
 };
 
+static struct xfrm_tunnel main_mpls_handler __read_mostly = {
+	.handler = ipip_rcv_mpls,
+	.err_handler = main_err,
+	.priority = 1,
+};
+
+static const struct net_protocol main_protocol_mpls = {
+	.handler = ipip_rcv_mpls,
+	.no_policy = 1,
+};
+
 static const struct net_protocol main_protocol = {
 	.handler = ipip_rcv,
 	.no_policy = 1,
@@ -61,6 +73,34 @@ static const struct net_protocol main_protocol = {
 static bool main_tunnel4_present(void)
 {
 	return xfrm4_tunnel_register && xfrm4_tunnel_deregister;
+}
+
+/**
+ * ipip_main_mpls() - take protocol 137, MPLS in IPv4 (RFC 4023), or give it back
+ * @wanted:	a device wants it, or none does any more
+ *
+ * Caller holds RTNL. May sleep.
+ */
+void ipip_main_mpls(bool wanted)
+{
+	static bool held;
+	int err;
+
+	ASSERT_RTNL();
+	if (wanted) {
+		err = main_tunnel4_present() ?
+		      xfrm4_tunnel_register(&main_mpls_handler, AF_MPLS) :
+		      inet_add_protocol(&main_protocol_mpls, IPPROTO_MPLS);
+		held = !err;
+		if (err)
+			pr_warn("protocol 137 is taken by another module: no MPLS will be received through tunnels\n");
+	} else if (held) {
+		held = false;
+		if (main_tunnel4_present())
+			xfrm4_tunnel_deregister(&main_mpls_handler, AF_MPLS);
+		else
+			inet_del_protocol(&main_protocol_mpls, IPPROTO_MPLS);
+	}
 }
 
 /*

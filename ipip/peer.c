@@ -13,6 +13,9 @@
 #include "ipip.h"
 #include "tunl.h"
 
+/* Protocol 137 is ours while there are some (RTNL). */
+static unsigned int peer_mpls_count;
+
 /* Where a peer is looked for. */
 enum peer_place {
 	PEER_FIXED,	/* by outer source: devices with a remote */
@@ -20,39 +23,8 @@ enum peer_place {
 			 * with a multicast group for one
 			 */
 	PEER_ELSEWHERE,	/* all: gateway mode, in another netns or a VRF */
+	PEER_EXTERNAL,	/* all, which is one: kind ipip, external */
 	PEER_HERE,	/* nowhere: gateway mode, the route names the device */
-};
-
-struct peer_key {
-	u32	place;	/* enum peer_place */
-	__be32	addr;
-};
-
-/**
- * struct ipip_peer - one tunnel device that is up
- * @node:	in ipip_net.peers, unless PEER_HERE
- * @by_dev:	in peer_by_dev (RCU, writers RTNL)
- * @key:	by which it is in ipip_net.peers
- * @remote:	the device's remote; 0: none
- * @local:	outer destination its packets must have; 0: any
- * @link:	ifindex of the interface they had better come in by; 0: any
- * @dev:	the device. Not a reference: taken out on NETDEV_DOWN, a grace
- *		period before the device can go
- * @in:		netns of the outer packets
- * @rcu:	for freeing
- *
- * Does not change once published: a change is a new one in, the old one out.
- */
-struct ipip_peer {
-	struct rhlist_head	node;
-	struct hlist_node	by_dev;
-	struct peer_key		key;
-	__be32			remote;
-	__be32			local;
-	u32			link;
-	struct net_device	*dev;
-	struct ipip_net		*in;
-	struct rcu_head		rcu;
 };
 
 static DEFINE_HASHTABLE(peer_by_dev, 10);
@@ -61,7 +33,7 @@ static DEFINE_HASHTABLE(peer_by_dev, 10);
 static int peer_compare(struct rhashtable_compare_arg *arg, const void *object)
 {
 	const struct ipip_peer *peer = object;
-	const struct peer_key *key = arg->key;
+	const struct ipip_peer_key *key = arg->key;
 
 	return peer->key.addr != key->addr || peer->key.place != key->place;
 }
@@ -73,7 +45,7 @@ static int peer_compare(struct rhashtable_compare_arg *arg, const void *object)
  */
 static u32 peer_hash(const void *data, u32 len, u32 seed)
 {
-	const struct peer_key *key = data;
+	const struct ipip_peer_key *key = data;
 	u64 value = (u64)key->place << 32 | (__force u32)key->addr;
 
 	return hash_64(value ^ seed, 32);
@@ -82,7 +54,7 @@ static u32 peer_hash(const void *data, u32 len, u32 seed)
 static const struct rhashtable_params peer_params = {
 	.head_offset = offsetof(struct ipip_peer, node),
 	.key_offset = offsetof(struct ipip_peer, key),
-	.key_len = sizeof(struct peer_key),
+	.key_len = sizeof(struct ipip_peer_key),
 	.hashfn = peer_hash,
 	.obj_cmpfn = peer_compare,
 	.automatic_shrinking = true,
@@ -91,7 +63,7 @@ static const struct rhashtable_params peer_params = {
 static struct rhlist_head *peer_list(const struct ipip_net *in,
 				     enum peer_place place, __be32 addr)
 {
-	const struct peer_key key = { .place = place, .addr = addr };
+	const struct ipip_peer_key key = { .place = place, .addr = addr };
 
 	return rhltable_lookup((struct rhltable *)&in->peers, &key,
 			       peer_params);
@@ -140,17 +112,24 @@ static void peer_choose_fixed(const struct ipip_net *in, __be32 remote,
 	}
 }
 
-static void peer_choose_wildcard(const struct ipip_net *in, __be32 local,
-				 int link, struct peer_choice *best)
+static void peer_choose(const struct ipip_net *in, enum peer_place place,
+			__be32 addr, int link, unsigned int rank,
+			struct peer_choice *best)
 {
 	const struct ipip_peer *peer;
 	struct rhlist_head *pos;
 
-	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_WILDCARD, local),
-			       node)
-		peer_consider(best, peer, PEER_RANK_LOCAL, link);
-	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_WILDCARD, 0), node)
-		peer_consider(best, peer, PEER_RANK_ANY, link);
+	rhl_for_each_entry_rcu(peer, pos, peer_list(in, place, addr), node)
+		peer_consider(best, peer, rank, link);
+}
+
+/* Of two that suit alike the first: an external device goes before tunl0. */
+static void peer_choose_wildcard(const struct ipip_net *in, __be32 local,
+				 int link, struct peer_choice *best)
+{
+	peer_choose(in, PEER_WILDCARD, local, link, PEER_RANK_LOCAL, best);
+	peer_choose(in, PEER_EXTERNAL, 0, link, PEER_RANK_ANY, best);
+	peer_choose(in, PEER_WILDCARD, 0, link, PEER_RANK_ANY, best);
 }
 
 static struct ipip_peer *peer_find(const struct net_device *dev)
@@ -165,7 +144,7 @@ static struct ipip_peer *peer_find(const struct net_device *dev)
 }
 
 /*
- * The device through which the inner source is routed to the gateway @remote,
+ * The device through which the inner source is routed to the endpoint @remote,
  * and nowhere else. Several nexthops must all be that; dead ones do not count.
  */
 static struct net_device *peer_way_back(struct net *net, int l3mdev,
@@ -195,8 +174,7 @@ static struct net_device *peer_way_back(struct net *net, int l3mdev,
 		if (nhc->nhc_flags & RTNH_F_DEAD)
 			continue;
 		if ((dev && nhc->nhc_dev != dev) ||
-		    nhc->nhc_gw_family != AF_INET ||
-		    nhc->nhc_gw.ipv4 != remote)
+		    tunl_nexthop_endpoint(nhc) != remote)
 			return NULL;
 		dev = nhc->nhc_dev;
 	}
@@ -205,10 +183,10 @@ static struct net_device *peer_way_back(struct net *net, int l3mdev,
 }
 
 /* In the netns of the outer packet: the route names the device. */
-static struct net_device *peer_gateway_here(const struct ipip_net *in,
-					    struct net *net,
-					    const struct iphdr *outer,
-					    const struct iphdr *inner)
+static const struct ipip_peer *peer_gateway_here(const struct ipip_net *in,
+						 struct net *net,
+						 const struct iphdr *outer,
+						 const struct iphdr *inner)
 {
 	const struct ipip_peer *peer;
 	struct net_device *dev;
@@ -222,13 +200,13 @@ static struct net_device *peer_gateway_here(const struct ipip_net *in,
 	    (peer->local && peer->local != outer->daddr))
 		return NULL;
 
-	return dev;
+	return peer;
 }
 
 /* In other netns and VRFs: a look into each, once for neighbours in the list. */
-static struct net_device *peer_gateway_elsewhere(const struct ipip_net *in,
-						 const struct iphdr *outer,
-						 const struct iphdr *inner)
+static const struct ipip_peer *
+peer_gateway_elsewhere(const struct ipip_net *in, const struct iphdr *outer,
+		       const struct iphdr *inner)
 {
 	struct rhlist_head *pos, *list = peer_list(in, PEER_ELSEWHERE, 0);
 	const struct net_device *way = NULL;
@@ -248,7 +226,7 @@ static struct net_device *peer_gateway_elsewhere(const struct ipip_net *in,
 			way = peer_way_back(net, l3mdev, outer->saddr, inner);
 		}
 		if (way == peer->dev)
-			return peer->dev;
+			return peer;
 	}
 
 	return NULL;
@@ -258,24 +236,33 @@ static struct net_device *peer_gateway_elsewhere(const struct ipip_net *in,
  * The routing table says whom to believe: the route back to the inner source
  * must lead through that device to the outer source as gateway. One lookup,
  * however many devices there are, not counting those moved to another netns or
- * VRF. May reallocate the skb's head.
+ * VRF. Labels are no addresses, and of them it says nothing. May reallocate the
+ * skb's head.
  */
-static struct net_device *peer_gateway(const struct ipip_net *in,
-				       struct sk_buff *skb)
+static const struct ipip_peer *peer_gateway(const struct ipip_net *in,
+					    struct sk_buff *skb, u8 proto)
 {
 	const struct iphdr *outer, *inner;
-	struct net_device *dev;
+	const struct ipip_peer *peer;
 
 	/* A broadcast may come from 0.0.0.0, which is no gateway. */
 	if ((!READ_ONCE(in->count[PEER_HERE]) &&
 	     !READ_ONCE(in->count[PEER_ELSEWHERE])) ||
-	    !ip_hdr(skb)->saddr || !pskb_may_pull(skb, sizeof(*inner)))
+	    proto != IPPROTO_IPIP || !ip_hdr(skb)->saddr || !pskb_may_pull(skb, sizeof(*inner)))
 		return NULL;
 
 	outer = ip_hdr(skb);
 	inner = (const struct iphdr *)skb->data;
-	dev = peer_gateway_here(in, dev_net(skb->dev), outer, inner);
-	return dev ?: peer_gateway_elsewhere(in, outer, inner);
+	peer = peer_gateway_here(in, dev_net(skb->dev), outer, inner);
+	return peer ?: peer_gateway_elsewhere(in, outer, inner);
+}
+
+/* What the lookup has found, if it carries such. */
+static const struct ipip_peer *peer_if_carries(const struct ipip_peer *peer,
+					       u8 proto)
+{
+	return !peer || likely(peer->proto == proto || !peer->proto) ? peer :
+								       NULL;
 }
 
 /**
@@ -283,37 +270,39 @@ static struct net_device *peer_gateway(const struct ipip_net *in,
  * @in:		netns of the outer packet
  * @skb:	outer packet, skb->data behind its header. Its head may be
  *		reallocated
+ * @proto:	what is inside: IPPROTO_IPIP or IPPROTO_MPLS
  *
  * Devices with that remote first, with that local address too before without
  * one; then gateway mode; then devices of kind ipip that believe anybody, which
- * is what they are for. Only a device bound to the interface the packet came in
- * by goes before a better one that is not. Caller holds the RCU read lock, and
- * the device lives as long as that.
+ * is what they are for, external ones among them. Only a device bound to the
+ * interface the packet came in by goes before a better one that is not. Caller
+ * holds the RCU read lock, and the peer and its device live as long as that.
  *
- * Return: the device, which is up, or NULL.
+ * Return: the peer, whose device is up, or NULL.
  */
-struct net_device *ipip_peer_lookup(const struct ipip_net *in,
-				    struct sk_buff *skb)
+const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
+					 struct sk_buff *skb, u8 proto)
 {
 	struct peer_choice best = { .rank = PEER_RANK_NONE };
 	const struct iphdr *outer = ip_hdr(skb);
 	__be32 remote = outer->saddr, local = outer->daddr;
 	int link = skb->dev->ifindex;
-	struct net_device *dev;
+	const struct ipip_peer *peer;
 
 	peer_choose_fixed(in, remote, local, link, &best);
 	if (best.peer && likely(!READ_ONCE(in->bound)))
-		return best.peer->dev;
+		return peer_if_carries(best.peer, proto);
 
 	if (!best.peer) {
-		dev = peer_gateway(in, skb);
-		if (dev)
-			return dev;
+		peer = peer_gateway(in, skb, proto);
+		if (peer)
+			return peer_if_carries(peer, proto);
 	}
 
-	if (READ_ONCE(in->count[PEER_WILDCARD]))
+	if (READ_ONCE(in->count[PEER_WILDCARD]) ||
+	    READ_ONCE(in->count[PEER_EXTERNAL]))
 		peer_choose_wildcard(in, local, link, &best);
-	return best.peer ? best.peer->dev : NULL;
+	return peer_if_carries(best.peer, proto);
 }
 
 /**
@@ -346,25 +335,29 @@ static void peer_count(struct ipip_peer *peer, int by)
 static void peer_withdraw(struct ipip_peer *peer)
 {
 	peer_count(peer, -1);
+	if (peer->proto != IPPROTO_IPIP && !--peer_mpls_count)
+		ipip_main_mpls(false);
 	hash_del_rcu(&peer->by_dev);
 	if (peer->key.place != PEER_HERE)
 		rhltable_remove(&peer->in->peers, &peer->node, peer_params);
 	kfree_rcu(peer, rcu);
 }
 
-static struct peer_key peer_key(struct net_device *dev,
-				const struct tunl_dev *tunl,
-				const struct tunl_parms *parms)
+static struct ipip_peer_key peer_key(struct net_device *dev,
+				     const struct tunl_dev *tunl,
+				     const struct tunl_parms *parms)
 {
 	if (ipv4_is_multicast(parms->remote))
-		return (struct peer_key) { PEER_WILDCARD, parms->remote };
+		return (struct ipip_peer_key) { PEER_WILDCARD, parms->remote };
 	if (parms->remote)
-		return (struct peer_key) { PEER_FIXED, parms->remote };
+		return (struct ipip_peer_key) { PEER_FIXED, parms->remote };
+	if (tunl->stock && parms->external)
+		return (struct ipip_peer_key) { PEER_EXTERNAL };
 	if (tunl->stock)
-		return (struct peer_key) { PEER_WILDCARD, parms->local };
+		return (struct ipip_peer_key) { PEER_WILDCARD, parms->local };
 	if (!net_eq(dev_net(dev), tunl->underlay) || l3mdev_master_ifindex(dev))
-		return (struct peer_key) { PEER_ELSEWHERE };
-	return (struct peer_key) { PEER_HERE };
+		return (struct ipip_peer_key) { PEER_ELSEWHERE };
+	return (struct ipip_peer_key) { PEER_HERE };
 }
 
 static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
@@ -383,6 +376,8 @@ static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
 	peer->remote = parms->remote;
 	peer->local = parms->local;
 	peer->link = parms->link;
+	peer->proto = parms->proto;
+	peer->external = parms->external;
 	if (peer->key.place != PEER_HERE) {
 		err = rhltable_insert(&peer->in->peers, &peer->node,
 				      peer_params);
@@ -394,6 +389,8 @@ static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
 
 	hash_add_rcu(peer_by_dev, &peer->by_dev, (unsigned long)dev);
 	peer_count(peer, 1);
+	if (peer->proto != IPPROTO_IPIP && !peer_mpls_count++)
+		ipip_main_mpls(true);
 	return 0;
 }
 
@@ -422,7 +419,8 @@ static void peer_update(struct net_device *dev, const struct tunl_dev *tunl)
 	old = peer_find(dev);
 	if (peer_wanted(dev, tunl, parms)) {
 		if (old && old->remote == parms->remote &&
-		    old->local == parms->local && old->link == parms->link)
+		    old->local == parms->local && old->link == parms->link &&
+		    old->proto == parms->proto)
 			return;
 
 		/* Then its packets are a stranger's. */

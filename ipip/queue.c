@@ -45,7 +45,8 @@ static bool queue_wants_gro(const struct sk_buff *skb)
 {
 	const struct net_device *dev = skb->dev;
 
-	if (netif_elide_gro(dev) || skb_cloned(skb))
+	if (netif_elide_gro(dev) || skb_cloned(skb) ||
+	    unlikely(skb->protocol != htons(ETH_P_IP)))
 		return false;
 	return ip_hdr(skb)->protocol == IPPROTO_TCP ||
 	       dev->features & (NETIF_F_GRO_FRAGLIST | NETIF_F_GRO_UDP_FWD);

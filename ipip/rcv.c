@@ -5,10 +5,12 @@
  */
 #include <linux/inetdevice.h>
 #include <linux/netfilter.h>
+#include <linux/udp.h>
 #include <net/dst_metadata.h>
 #include <net/icmp.h>
 #include <net/inet_ecn.h>
 #include <net/ip_tunnels.h>
+#include <net/mpls.h>
 #include <net/xfrm.h>
 
 #include "compat.h"
@@ -22,6 +24,15 @@
 static const struct iphdr *rcv_inner(const struct sk_buff *skb)
 {
 	return (const struct iphdr *)skb->data;
+}
+
+/* Of a label stack nothing can be wrong but its length. May reallocate the head. */
+static enum ipip_verdict rcv_validate_mpls(struct sk_buff *skb)
+{
+	if (!pskb_may_pull(skb, sizeof(struct mpls_shim_hdr)))
+		return IPIP_MALFORMED;
+	return xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb) ? IPIP_OK :
+							       IPIP_IPSEC;
 }
 
 /*
@@ -63,32 +74,63 @@ static enum ipip_verdict rcv_validate(struct sk_buff *skb)
 	return IPIP_OK;
 }
 
+/* RFC 6040 §4.2. Taps share the data, so it is made ours before it is written. */
+static enum ipip_verdict rcv_ecn(struct sk_buff *skb, u8 outer_tos)
+{
+	u8 inner_tos = ip_hdr(skb)->tos;
+
+	if (!((outer_tos ^ inner_tos) & INET_ECN_MASK))
+		return IPIP_OK;
+	if (skb_ensure_writable(skb, sizeof(struct iphdr)))
+		return IPIP_NO_MEMORY;
+	return INET_ECN_decapsulate(skb, outer_tos, inner_tos) > 1 ? IPIP_ECN :
+								     IPIP_OK;
+}
+
 /*
  * The outer header goes, and with it all that belonged to it. May reallocate
  * the skb's head.
  */
-static enum ipip_verdict rcv_strip(struct sk_buff *skb, bool xnet)
+static enum ipip_verdict rcv_strip(struct sk_buff *skb, u8 proto, bool xnet)
 {
 	u8 outer_tos = ip_hdr(skb)->tos;
-	u8 inner_tos = rcv_inner(skb)->tos;
+	__be16 inner = htons(ETH_P_IP);
+	enum ipip_verdict verdict;
 
 	skb_reset_network_header(skb);
-
-	/* RFC 6040 §4.2. Taps share the data, so make it ours before writing. */
-	if ((outer_tos ^ inner_tos) & INET_ECN_MASK) {
-		if (skb_ensure_writable(skb, sizeof(struct iphdr)))
-			return IPIP_NO_MEMORY;
-		if (INET_ECN_decapsulate(skb, outer_tos, inner_tos) > 1)
-			return IPIP_ECN;
+	if (likely(proto == IPPROTO_IPIP)) {
+		verdict = rcv_ecn(skb, outer_tos);
+		if (unlikely(verdict))
+			return verdict;
+	} else {
+		inner = htons(ETH_P_MPLS_UC);
 	}
 
-	if (iptunnel_pull_header(skb, 0, htons(ETH_P_IP), xnet))
+	if (iptunnel_pull_header(skb, 0, inner, xnet))
 		return IPIP_NO_MEMORY;
 	/* The core scrubs the mark and the timestamp, but not this. */
 	if (xnet)
 		skb->priority = 0;
 
 	return IPIP_OK;
+}
+
+/*
+ * What whoever reads the metadata of an external device is told (tc, BPF, routes):
+ * the outer header, and the ports if there were any. With a reference.
+ */
+static struct metadata_dst *rcv_metadata(struct sk_buff *skb)
+{
+	const struct iphdr *outer = ip_hdr(skb);
+	const struct udphdr *udp = (void *)outer + outer->ihl * 4;
+	struct metadata_dst *metadata;
+
+	metadata = compat_metadata_received(skb);
+	if (metadata && outer->protocol == IPPROTO_UDP) {
+		metadata->u.tun_info.encap.sport = udp->source;
+		metadata->u.tun_info.encap.dport = udp->dest;
+	}
+	return metadata;
 }
 
 /* Received on the tunnel device, in its turn. */
@@ -248,27 +290,43 @@ static void rcv_deliver_ingress(struct ipip_net *in, struct sk_buff *skb,
 }
 
 /*
- * Everything after "whose is it": @dev is the endpoint's device, or NULL if
- * the sender is a stranger who was let in. Consumes the skb.
+ * Everything after "whose is it": @peer's, or NULL's if the sender is a stranger
+ * who was let in. Consumes the skb.
  */
 static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
-			    struct net_device *dev)
+			    const struct ipip_peer *peer, u8 proto)
 {
+	struct net_device *dev = peer ? peer->dev : NULL;
 	bool xnet = dev && !net_eq(dev_net(dev), dev_net(skb->dev));
-	bool to_device;
+	struct metadata_dst *metadata = NULL;
 	enum ipip_verdict verdict;
 	int iif = skb->skb_iif;
+	bool to_device;
 
-	verdict = rcv_validate(skb);
+	verdict = likely(proto == IPPROTO_IPIP) ? rcv_validate(skb) :
+						  rcv_validate_mpls(skb);
 	if (unlikely(verdict))
 		goto drop;
 
-	verdict = rcv_strip(skb, xnet);
+	if (unlikely(peer && peer->external)) {
+		verdict = IPIP_NO_MEMORY;
+		metadata = rcv_metadata(skb);
+		if (!metadata)
+			goto drop;
+	}
+
+	verdict = rcv_strip(skb, proto, xnet);
 	if (unlikely(verdict))
 		goto drop;
 
-	/* What belongs to a device elsewhere must not surface here. */
-	to_device = dev && (xnet ||
+	if (unlikely(metadata))
+		skb_dst_set(skb, &metadata->dst);
+
+	/*
+	 * What belongs to a device elsewhere must not surface here; and where the
+	 * wrapper came in, nobody reads labels or metadata.
+	 */
+	to_device = dev && (xnet || metadata || proto != IPPROTO_IPIP ||
 			    READ_ONCE(in->deliver) == IPIP_DELIVER_DEVICE);
 	if (to_device)
 		rcv_deliver_device(in, skb, dev);
@@ -277,12 +335,25 @@ static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
 	return;
 
 drop:
+	if (metadata)
+		dst_release(&metadata->dst);
 	if (dev) {
 		DEV_STATS_INC(dev, rx_errors);
 		if (verdict == IPIP_ECN)
 			DEV_STATS_INC(dev, rx_frame_errors);
 	}
 	ipip_stats_drop(in, skb, verdict);
+}
+
+static bool rcv_peer(struct ipip_net *in, struct sk_buff *skb, u8 proto)
+{
+	const struct ipip_peer *peer = ipip_peer_lookup(in, skb, proto);
+
+	if (!peer)
+		return false;
+
+	rcv_decapsulate(in, skb, peer, proto);
+	return true;
 }
 
 /**
@@ -296,13 +367,29 @@ drop:
 int ipip_rcv_peer(struct sk_buff *skb)
 {
 	struct ipip_net *in = ipip_net(dev_net(skb->dev));
-	struct net_device *dev;
 
-	dev = ipip_peer_lookup(in, skb);
-	if (!dev)
-		return -ENOENT;
+	return rcv_peer(in, skb, IPPROTO_IPIP) ? 0 : -ENOENT;
+}
 
-	rcv_decapsulate(in, skb, dev);
+/**
+ * ipip_rcv_mpls() - handler of protocol 137, of tunnel4 or by itself
+ * @skb:	outer packet, skb->data behind its header; consumed
+ *
+ * Strangers' labels are refused, whatever net.ipv4.ipip.accept says of their
+ * IPv4: nobody ever asked for an open label switch.
+ *
+ * Return: 0 always.
+ */
+int ipip_rcv_mpls(struct sk_buff *skb)
+{
+	const struct net *net = dev_net(skb->dev);
+	struct ipip_net *in = ipip_net(net);
+
+	if (rcv_peer(in, skb, IPPROTO_MPLS))
+		return 0;
+
+	ipip_policy_log_refused(net, ip_hdr(skb));
+	ipip_stats_drop(in, skb, IPIP_REFUSED);
 	return 0;
 }
 
@@ -358,7 +445,7 @@ int ipip_rcv_stranger(struct sk_buff *skb)
 	}
 
 	ipip_policy_log_accepted(net, ip_hdr(skb));
-	rcv_decapsulate(in, skb, NULL);
+	rcv_decapsulate(in, skb, NULL, IPPROTO_IPIP);
 	return 0;
 }
 

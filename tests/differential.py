@@ -35,7 +35,7 @@ IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 ARPHRD_TUNNEL, IFF_UP = 768, 1
 IFF_POINTOPOINT, IFF_BROADCAST, IFF_NOARP = 0x10, 0x2, 0x80
 GET, ADD, DEL, CHG = 0x89F0, 0x89F1, 0x89F2, 0x89F3
-CLONE_NEWNET, SO_BINDTODEVICE = 0x40000000, 25
+CLONE_NEWNET, MPLS = 0x40000000, 137
 
 ATTRIBUTES = {
     "link": (1, "I"), "local": (2, "A"), "remote": (3, "A"), "ttl": (4, "B"),
@@ -47,6 +47,8 @@ ATTRIBUTES = {
 NAMES = {number: (name, form) for name, (number, form) in ATTRIBUTES.items()}
 A1, A9, A2 = "10.0.1.1", "10.0.1.9", "10.0.2.1"
 B1, B2 = "10.0.1.2", "10.0.2.2"
+# Ports of wrappers in UDP, which read the same from either end; a label.
+FOU, GUE, LABEL = 0x1515, 0x1616, 100
 
 
 def enter(netns):
@@ -75,6 +77,8 @@ def pack(name, value):
         return attr(number, value)
     if form == "A":
         return attr(number, socket.inet_aton(value))
+    if name in ("sport", "dport"):
+        value = socket.htons(value)
     return attr(number, struct.pack("=" + form, value) if form else b"")
 
 
@@ -277,6 +281,17 @@ class Bench:
         header[10:12] = struct.pack("!H", ~(total + (total >> 16)) & 0xffff)
         return bytes(header) + payload
 
+    @staticmethod
+    def between(proto, data):
+        """What is between the outer header and the inner packet."""
+        if proto == MPLS:
+            return " label %08x" % struct.unpack("!I", data[:4])
+        if proto != socket.IPPROTO_UDP:
+            return ""
+        sport, dport, _, total = struct.unpack("!4H", data[:8])
+        text = " udp %d>%d sum %s" % (sport, dport, "some" if total else "none")
+        return text + (" gue " + data[8:12].hex() if dport == GUE else "")
+
     def seen(self):
         """Outer packets that reached the far end, up to the fence."""
         found = []
@@ -289,12 +304,12 @@ class Bench:
                 packet = frame[14:]
                 if packet[9] == socket.IPPROTO_UDP and packet[28:33] == b"fence":
                     break
-                if packet[9] not in (socket.IPPROTO_IPIP, 253):
+                if packet[9] not in (socket.IPPROTO_IPIP, socket.IPPROTO_UDP, MPLS, 253):
                     continue
                 _, tos, length, _, frag, ttl, proto = struct.unpack("!BBHHHBB", packet[:10])
-                found.append("eth%d %s>%s proto %d tos %02x ttl %d frag %04x len %d" % (
+                found.append("eth%d %s>%s proto %d tos %02x ttl %d frag %04x len %d%s" % (
                     number, socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20]),
-                    proto, tos, ttl, frag, length))
+                    proto, tos, ttl, frag, length, self.between(proto, packet[20:])))
         return "; ".join(found) or "nothing"
 
     def send(self, dst="10.9.0.2", tos=0, ttl=33, df=0, size=30):
@@ -308,13 +323,23 @@ class Bench:
         self.say("send %s tos %02x ttl %d df %d size %d -> %s: %s" % (
             dst, tos, ttl, df, size, result, self.seen()))
 
-    def receive(self, src, dst, link=0, tos=0, inner_tos=0, proto=4):
+    @staticmethod
+    def wrap(inner, proto, port):
+        if proto == MPLS:
+            inner = struct.pack("!I", LABEL << 12 | 0x1ff) + inner
+        if port == GUE:
+            inner = struct.pack("!BBH", 0, proto, 0) + inner
+        if not port:
+            return proto, inner
+        return 17, struct.pack("!4H", 999, port, 8 + len(inner), 0) + inner
+
+    def receive(self, src, dst, link=0, tos=0, inner_tos=0, proto=4, port=0):
         """A wrapper from the far end; which device takes it, and as what."""
         self.step += 1
         source, group = src, dst
         before = {link.name: link.received() for link in self.tunnels()}
         inner = self.ipv4("10.9.0.2", "10.9.0.1", 253, bytes(30), inner_tos, 9)
-        outer = self.ipv4(src, dst, proto, inner, tos)
+        outer = self.ipv4(src, dst, *self.wrap(inner, proto, port), tos)
         mac = self.mac[link]
         if socket.inet_aton(dst)[0] >> 4 == 14:
             mac = b"\x01\x00\x5e" + bytes([socket.inet_aton(dst)[1] & 0x7f]) + \
@@ -327,8 +352,8 @@ class Bench:
         self.fences[link].recv(100)
         taken = [link.name for link in self.tunnels()
                  if link.received() != before.get(link.name, 0)]
-        self.say("receive %s>%s on eth%d tos %02x/%02x -> %s" % (
-            source, group, link, tos, inner_tos, " ".join(taken) or "nobody"))
+        self.say("receive %s>%s on eth%d proto %d port %d tos %02x/%02x -> %s" % (
+            source, group, link, proto, port, tos, inner_tos, " ".join(taken) or "nobody"))
 
     # ---- cases ----------------------------------------------------------------
 
@@ -363,6 +388,8 @@ def settings():
     for encap in 0, 1, 2, 3, 9:
         yield "encap", {"encap": encap, "sport": 0, "dport": 0, "encap_flags": 0}
     yield "encap", {"sport": 5, "dport": 6, "encap_flags": 7}
+    for encap, flags, sport in itertools.product((1, 2), (0, 1, 3, 4, 16), (0, 0x1111)):
+        yield "encap", {"encap": encap, "sport": sport, "dport": FOU, "encap_flags": flags}
     yield "limit", {"limit": 3}
     yield "flowinfo", {"flowinfo": 3}
     yield "flags", {"flags": 3}
@@ -580,10 +607,106 @@ def cases_received(bench):
         bench.receive(B1, A1, tos=outer, inner_tos=inner)
 
 
+def cases_external(bench):
+    """Endpoints that come with each packet."""
+    for name, data in (("plain", {}), ("any", {"proto": 0}), ("mpls", {"proto": MPLS}),
+                       ("ttl", {"ttl": 9}), ("mark", {"fwmark": 5})):
+        bench.begin("external-" + name)
+        bench.add("t1", {"external": None, **data})
+        bench.add("t2", {"external": None, **data})
+        bench.add("t3", data)
+        bench.change("t1", {"external": None, **data})
+        bench.change("t3", {"external": None, **data})
+        bench.ioctl(GET, "t1")
+        bench.remove("t1")
+        bench.add("t2", {"external": None, **data})
+    bench.begin("external-endpoints")
+    bench.add("t1", {"external": None, "remote": B1})
+    bench.add("t2", {"external": None, "encap": 1, "dport": FOU})
+    bench.begin("external-changed")
+    bench.add("t1", {"external": None})
+    bench.change("t1", {"ttl": 9})
+    bench.change("t1", {"remote": B1})
+    bench.ioctl(CHG, "t1", "t1", ttl=9)
+    for name, data in ("external", {"external": None}), ("nbma", {"ttl": 7, "tos": 4}):
+        bench.begin("sent-metadata-" + name)
+        bench.add("t1", data)
+        bench.up("t1")
+        for route in ("dst " + B1, "dst %s src %s ttl 9" % (B1, A9), "id 7 dst %s tos 0x10" % B1,
+                      "dst %s tos 1" % B1, "dst " + B2, "dst 10.99.0.1", "id 5"):
+            bench.route("10.9.0.0/24 encap ip %s dev t1" % route)
+            for tos, df in itertools.product((0, 1, 3, 0xb8), (0, 1)):
+                bench.send(tos=tos, df=df)
+        bench.route("10.9.0.0/24 dev t1")
+        bench.send()
+    for chosen in ((), ({"remote": B1},), ({"local": A1},), ({},)):
+        bench.begin("received-external-%s" % (chosen,))
+        bench.add("t1", {"external": None})
+        bench.up("t1")
+        for number, data in enumerate(chosen):
+            if data:
+                bench.add("t%d" % (number + 2), data)
+                bench.up("t%d" % (number + 2))
+            else:
+                os.system("ip link set tunl0 up")
+        bench.receive(B1, A1)
+        bench.receive(B1, A9)
+        bench.receive(B2, A1)
+        bench.receive("10.0.1.7", A1)
+        bench.receive(B1, A1, proto=MPLS)
+        os.system("ip link set tunl0 down")
+
+
+def cases_between(bench):
+    """Wrappers in UDP, and labels."""
+    for encap, flags in (1, 0), (1, 1), (2, 0), (2, 1), (2, 5):
+        for sport in 0, 0x1111:
+            bench.begin("sent-encap-%d-%d-%d" % (encap, flags, sport))
+            bench.add("t1", {"remote": B1, "local": A1, "encap": encap, "encap_flags": flags,
+                             "sport": sport, "dport": GUE if encap == 2 else FOU})
+            bench.up("t1")
+            bench.route("10.9.0.0/24 dev t1")
+            for tos, df in itertools.product((0, 0xb9), (0, 1)):
+                bench.send(tos=tos, df=df)
+            bench.send(size=1420, df=1)
+            bench.send(size=1452, df=1)
+            bench.send(size=1460)
+    bench.begin("sent-encap-gateway")
+    bench.add("t1", {"encap": 1, "dport": FOU, "ttl": 5})
+    bench.up("t1")
+    bench.route("10.9.0.0/24 via %s dev t1 onlink" % B1)
+    bench.send()
+    for proto, ttl, pmtudisc in itertools.product((MPLS, 0, 4), (0, 9), (0, 1)):
+        bench.begin("sent-mpls-%d-%d-%d" % (proto, ttl, pmtudisc))
+        bench.add("t1", {"remote": B1, "proto": proto, "ttl": ttl, "pmtudisc": pmtudisc})
+        bench.up("t1")
+        bench.route("10.9.0.0/24 encap mpls %d dev t1" % LABEL)
+        bench.send()
+        bench.send(tos=0xb9, ttl=5, df=1)
+        bench.send(size=1440)
+        bench.route("10.9.0.0/24 dev t1")
+        bench.send()
+    bench.begin("sent-mpls-encap")
+    bench.add("t1", {"remote": B1, "proto": 0, "encap": 2, "dport": GUE})
+    bench.up("t1")
+    bench.route("10.9.0.0/24 encap mpls %d dev t1" % LABEL)
+    bench.send()
+    for proto in MPLS, 0, 4:
+        bench.begin("received-between-%d" % proto)
+        bench.add("t1", {"remote": B1, "proto": proto, "encap": 1, "dport": FOU})
+        bench.up("t1")
+        for port in 0, FOU, GUE:
+            bench.receive(B1, A1, port=port)
+            if port != FOU: # which is for IPv4
+                bench.receive(B1, A1, proto=MPLS, port=port)
+            bench.receive(B2, A1, port=port)
+
+
 def main(a, b):
     os.sched_setaffinity(0, {0})
     bench = Bench(a, b)
-    for cases in cases_settings, cases_links, cases_ioctl, cases_sent, cases_received:
+    for cases in (cases_settings, cases_links, cases_ioctl, cases_sent, cases_received,
+                  cases_external, cases_between):
         cases(bench)
     bench.begin("fallback-deleted")
     bench.ioctl(DEL, "tunl0", "tunl0")
@@ -595,10 +718,7 @@ def main(a, b):
 # What differs on purpose: in which cases, what the kernel's ipip and what ours
 # has said there, and why.
 DIFFERENCES = (
-    (r"(create|change)-proto:proto=137|ioctl-parms-6", r"done|proto=137|ttl=0|EEXIST",
-     r"EINVAL|ttl=7",
-     "MPLS is not carried: mode mplsip is refused"),
-    (r"change-proto:proto=0|remote-kept|ioctl-parms-5|ioctl-change", r"proto=|fwmark=",
+    (r"change-proto:proto=(0|137)|remote-kept|ioctl-parms-[56]|ioctl-change", r"proto=|fwmark=",
      r"proto=|fwmark=",
      "a change of mode takes effect, and an old-style change keeps the mark; the kernel's ipip "
      "says done and keeps the mode, and forgets the mark"),
@@ -608,8 +728,14 @@ DIFFERENCES = (
      "same address for both are refused"),
     (r"(create|change)-link:link=4\d+|ioctl-parms-11", r"done|link=4", r"ENODEV|ttl=7|link=0|ttl 0",
      "an underlay device that is not there is refused"),
-    (r"(create|change)-encap:sport=5.*", r"sport=5", r"sport=0",
-     "ports and flags of a wrapper that is none are not kept"),
+    (r"(create|change)-encap:encap=([12],.*(dport=0|encap_flags=16).*|1,.*encap_flags=4|3.*)",
+     r"", r"EINVAL|ttl=7",
+     "a wrapper in UDP without a port, or with flags that it does not have, is refused, and "
+     "the type that the kernel's takes and never sends"),
+    (r"external-(plain|any|mpls|ttl|mark|endpoints|changed)", r"done|EINVAL|EEXIST|ttl=9",
+     r"EINVAL|done|ttl=0",
+     "an external tunnel has no endpoints of its own and nothing that can be changed: a request "
+     "for that is refused, and one that changes nothing is not"),
     (r"(create|change)-(limit|flowinfo|flags|short):(limit|flowinfo|flags).*", r"", r"EINVAL|ttl=7",
      "settings that link kind ipip does not have are refused, not ignored"),
     (r"(create|change)-mtu-0", r"mtu 68|EINVAL", r"mtu 1480|done",
@@ -620,7 +746,7 @@ DIFFERENCES = (
      "the link address can be set: it is the local address"),
     (r"ioctl-add", r"E2BIG|sixteen-letters", r"EINVAL",
      "an impossible name is EINVAL, one that is too long not cut off"),
-    (r"sent-[0-9]+-[0-9]+-[0-9]+", r"tos .[2a] ", r"tos .[3b] ",
+    (r"sent-[0-9]+-[0-9]+-[0-9]+|sent-metadata-.*", r"tos .[2a] ", r"tos .[3b] ",
      "a congestion mark inside is copied to the outer header (RFC 6040)"),
     (r"fallback-deleted", r"EPERM", r"done", "tunl0 can be deleted"),
 )

@@ -32,6 +32,8 @@ network() {
 		route add 10.78.0.1 via 10.0.1.2
 		route add 10.78.0.1 tos 0x10 via 10.0.2.2
 	END
+	ns a ip fou add port 5397 ipproto 4 # what reads the same from either end
+	ns a ip fou add port 5654 gue
 	ip -n b -batch - <<-END
 		addr add 10.0.1.2/24 dev eth0
 		addr add 10.0.2.2/24 dev eth1
@@ -41,8 +43,8 @@ network() {
 		table ip quiet {
 			chain in {
 				type filter hook prerouting priority raw
-				ip protocol { 4, 253 } drop
-				udp dport { 7, 9 } drop
+				ip protocol { 4, 137, 253 } drop
+				udp dport { 7, 9, 5397, 5654 } drop
 			}
 			chain out {
 				type filter hook output priority raw
@@ -69,10 +71,10 @@ answers() { # WHOSE
 	[ "$(wc -l <"$tmp/$1")" -gt 1000 ]
 }
 
+for module in fou mpls_router mpls_iptunnel; do must modprobe $module; done
 must modprobe ipip
 check "the kernel's ipip answers" answers kernel
 must rmmod ipip
-must rmmod ip_tunnel
 
 must load ipip
 must load tunnel tunl0=1

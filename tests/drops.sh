@@ -49,7 +49,7 @@ check_eq "no endpoint" \
 	"one: tx_drop_no_endpoint, 10.9.0.1 > 10.9.0.2, remote 0.0.0.0"
 check_eq "not IPv4: addresses are whatever is there" \
 	"$(traced wire send a/one ethertype=0x86dd bytes=60000000)" \
-	"one: tx_drop_not_ipv4, 0.0.0.0 > 0.0.0.0, remote 0.0.0.0"
+	"one: tx_drop_protocol, 0.0.0.0 > 0.0.0.0, remote 0.0.0.0"
 ip -n a link set one broadcast 10.0.0.2
 ns a nft 'add table ip f; add chain ip f o { type filter hook output priority 0; }; add rule ip f o ip protocol 4 drop'
 check_eq "refused further down" \

@@ -268,7 +268,7 @@ ip -n a link del two
 # --- what is not an IPv4 packet
 
 ipv6=60000000000000ff$(printf '%064d' 0)
-check "IPv6 is counted" counted tunl tx_drop_not_ipv4 3 \
+check "IPv6 is counted" counted tunl tx_drop_protocol 3 \
 	wire send a/tunl ethertype=0x86dd "bytes=$ipv6" times=3
 check "less than a header is counted" counted tunl tx_drop_malformed 1 \
 	wire send a/tunl bytes=4500001400

@@ -10,6 +10,10 @@
  *   pieces    the same in two to six fragments, now and then the last one first
  *   outer     the same with the outer header mutated too: length, options,
  *             fragments, nesting; checksum made right again
+ *   fou       what "wrapped" has, behind a sound UDP header for port 5555
+ *   gue       the same for port 5556, behind a GUE header of which anything may be
+ *             wrong, options included
+ *   labels    protocol 137, with one to twelve labels, the last one cut short at times
  *   icmp      ICMP errors from OUTER-DST to OUTER-SRC that quote such packets
  *   inner     IPv4 packets of which anything may be wrong, handed to DEVICE
  *   gso       the same with a virtio-net header that lies about segments and
@@ -31,6 +35,7 @@
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
+#include <netinet/udp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,6 +159,60 @@ static int build_outer(uint8_t *p)
 	return any(8) ? len : (int)any(len + 1);
 }
 
+/* Behind the outer header there are @len bytes, UDP's included. */
+static int wrap_udp(uint8_t *p, int port, int len)
+{
+	struct udphdr udp = {
+		.source = htons(any(65536)), .dest = htons(port),
+		.len = htons(len)
+	};
+
+	memcpy(p + 20, &udp, sizeof(udp));
+	ip_header(p, outer_src, outer_dst, IPPROTO_UDP, 5, 20 + len);
+	return 20 + len;
+}
+
+static int build_fou(uint8_t *p)
+{
+	return wrap_udp(p, 5555, 8 + build_inner(p + 28));
+}
+
+static int build_gue(uint8_t *p)
+{
+	int words = any(4) ? 0 : any(8), header = 4 + 4 * words, len, i;
+
+	len = header + build_inner(p + 28 + header);
+	p[28] = words;
+	p[29] = any(8) ? IPPROTO_IPIP : any(256);
+	p[30] = 0;
+	p[31] = words ? any(2) : 0;
+	for (i = 32; i < 28 + header; i++)
+		p[i] = any(2) ? 0x80 : any(256);
+	if (!any(3))
+		mutate(p + 28, header);
+	/* within what is UDP's: what is not is not taken */
+	return wrap_udp(p, 5556, 8 + len);
+}
+
+static int build_labels(uint8_t *p)
+{
+	int labels = 1 + any(any(2) ? 2 : 12), len = 20 + 4 * labels, i;
+
+	for (i = 0; i < labels; i++) {
+		uint32_t entry = htonl(any(any(2) ? 40 : 1 << 20) << 12 |
+				       (i == labels - 1) << 8 | any(256));
+
+		memcpy(p + 20 + 4 * i, &entry, 4);
+	}
+	len += build_inner(p + len);
+	if (!any(4))
+		mutate(p + 20, len - 20);
+	if (!any(8))
+		len = 20 + any(len - 20);
+	ip_header(p, outer_src, outer_dst, 137, 5, len);
+	return len;
+}
+
 /* Header, ICMP, quote of outer and inner. */
 static int build_icmp(uint8_t *p)
 {
@@ -205,6 +264,9 @@ static const struct mode {
 	{ .name = "wrapped", .build = build_wrapped, .ether = 1 },
 	{ .name = "pieces", .build = build_wrapped, .ether = 1 },
 	{ .name = "outer", .build = build_outer, .ether = 1 },
+	{ .name = "fou", .build = build_fou, .ether = 1 },
+	{ .name = "gue", .build = build_gue, .ether = 1 },
+	{ .name = "labels", .build = build_labels, .ether = 1 },
 	{ .name = "icmp", .build = build_icmp, .ether = 1 },
 	{ .name = "inner", .build = build_inner },
 	{ .name = "gso", .build = build_inner, .gso = 1 },

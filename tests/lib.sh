@@ -17,7 +17,8 @@
 #
 # Header: guests=1|2, suite=fast|full, engine=qemu|uml, timeout=SECONDS, and for
 # two guests mixed=yes if A on 6.1 with B on 6.12 is worth a run of its own;
-# debs=PACKAGE,... for unpack_deb; source=6.12 if it reads Debian's kernel source.
+# debs=PACKAGE,... for unpack_deb; pkgs=PACKAGE,... that others do not need, to be
+# installed on the host; source=6.12 if it reads Debian's kernel source.
 # They are run by tests/guest, inside a guest, never on a real machine: the
 # modules they load are loaded for the whole kernel.
 #
@@ -98,6 +99,13 @@ check_not() {
 	note "should have failed: $*"
 	tail -n 60 "$tmp/check" | diag
 	return 1
+}
+
+# For check: a command that fails, and says why.
+says() { # TEXT COMMAND...
+	local text=$1
+	shift
+	! "$@" >"$tmp/says" 2>&1 && cat "$tmp/says" && grep -q -- "$text" "$tmp/says"
 }
 
 # For a value: what it is, against what it should be.

@@ -481,23 +481,48 @@ static void send_wild(enum kind kind)
 
 /* ---- links ------------------------------------------------------------------- */
 
+/* Those that make sense together only. */
+static void put_encap(uint16_t type, uint16_t port)
+{
+	put(IFLA_IPTUN_ENCAP_TYPE, &type, sizeof(type));
+	put(IFLA_IPTUN_ENCAP_DPORT, &port, sizeof(port));
+}
+
 static void put_info_data(void)
 {
 	static const int usual[] = {
 		IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE, IFLA_IPTUN_TTL,
 		IFLA_IPTUN_TOS, IFLA_IPTUN_PMTUDISC, IFLA_IPTUN_REMOTE,
-		IFLA_IPTUN_LINK, IFLA_IPTUN_FWMARK, IFLA_IPTUN_PROTO
+		IFLA_IPTUN_LINK, IFLA_IPTUN_FWMARK, IFLA_IPTUN_PROTO,
+		IFLA_IPTUN_ENCAP_TYPE, IFLA_IPTUN_ENCAP_FLAGS,
+		IFLA_IPTUN_ENCAP_SPORT, IFLA_IPTUN_ENCAP_DPORT,
+		IFLA_IPTUN_COLLECT_METADATA
 	};
-	int times = any(4) ? any(3) : any(40), type, wide;
+	int times = any(4) ? any(3) : any(40), type;
 	size_t nest = put(IFLA_INFO_DATA | (any(4) ? 0 : NLA_F_NESTED), NULL, 0);
 
+	if (!any(6))
+		put_encap(any(4), any(65536));
 	while (times--) {
 		type = any(8) ? usual[any(COUNT_OF(usual))] : (int)any(32);
-		wide = type == IFLA_IPTUN_LINK || type == IFLA_IPTUN_FWMARK;
-		if (type == IFLA_IPTUN_LOCAL || type == IFLA_IPTUN_REMOTE)
+		switch (type) {
+		case IFLA_IPTUN_LOCAL:
+		case IFLA_IPTUN_REMOTE:
 			put_any_address(type);
-		else
-			put_any_number(type, wide ? 4 : 1);
+			break;
+		case IFLA_IPTUN_LINK:
+		case IFLA_IPTUN_FWMARK:
+			put_any_number(type, 4);
+			break;
+		case IFLA_IPTUN_ENCAP_TYPE ... IFLA_IPTUN_ENCAP_DPORT:
+			put_any_number(type, 2);
+			break;
+		case IFLA_IPTUN_COLLECT_METADATA:
+			put_any_number(type, any(8) ? 0 : 4);
+			break;
+		default:
+			put_any_number(type, 1);
+		}
 	}
 	nest_end(nest);
 }
@@ -1155,9 +1180,12 @@ static int wild(uint32_t times)
 /* A device as RTM_GETLINK tells it, and what it does not. */
 struct device {
 	uint32_t mtu, txqlen, address, broadcast, local, remote, link, fwmark;
+	uint32_t encap, port, external;
 	uint8_t ttl, tos, proto, pmtudisc;
 	int pinned;
 };
+
+#define NOT_THERE 0xdeadbeef
 
 static uint32_t pointopoint;
 static const char *const strict_name = "strict";
@@ -1185,7 +1213,7 @@ static uint32_t attribute(const uint8_t *p, size_t left, int type, size_t *where
 	}
 	if (where)
 		where[1] = 0;
-	return 0xdeadbeef;
+	return NOT_THERE;
 }
 
 /* 0, or an error: no such device. */
@@ -1221,6 +1249,9 @@ static int look(const char *name, struct device *dev)
 	dev->link = attribute(p, left, IFLA_IPTUN_LINK, NULL);
 	dev->proto = attribute(p, left, IFLA_IPTUN_PROTO, NULL);
 	dev->fwmark = attribute(p, left, IFLA_IPTUN_FWMARK, NULL);
+	dev->encap = attribute(p, left, IFLA_IPTUN_ENCAP_TYPE, NULL);
+	dev->port = attribute(p, left, IFLA_IPTUN_ENCAP_DPORT, NULL);
+	dev->external = attribute(p, left, IFLA_IPTUN_COLLECT_METADATA, NULL);
 	return 0;
 }
 
@@ -1231,7 +1262,9 @@ static int same(const struct device *a, const struct device *b)
 	       a->broadcast == b->broadcast && a->local == b->local &&
 	       a->remote == b->remote && a->ttl == b->ttl && a->tos == b->tos &&
 	       a->pmtudisc == b->pmtudisc && a->link == b->link &&
-	       a->proto == b->proto && a->fwmark == b->fwmark && (!a->pinned || a->mtu == b->mtu);
+	       a->proto == b->proto && a->fwmark == b->fwmark &&
+	       a->encap == b->encap && a->port == b->port &&
+	       a->external == b->external && (!a->pinned || a->mtu == b->mtu);
 }
 
 static void print_device(const char *what, const struct device *dev)
@@ -1239,7 +1272,8 @@ static void print_device(const char *what, const struct device *dev)
 	printf("  %s: address %08x broadcast %08x local %08x remote %08x ", what,
 	       ntohl(dev->address), ntohl(dev->broadcast), ntohl(dev->local),
 	       ntohl(dev->remote));
-	printf("link %u proto %u fwmark %u ", dev->link, dev->proto, dev->fwmark);
+	printf("link %u proto %u fwmark %u encap %u port %04x external %x ", dev->link,
+	       dev->proto, dev->fwmark, dev->encap, dev->port, dev->external);
 	printf("ttl %u tos %u pmtudisc %u txqlen %u mtu %u%s\n", dev->ttl, dev->tos,
 	       dev->pmtudisc, dev->txqlen, dev->mtu, dev->pinned ? " pinned" : "");
 }
@@ -1260,11 +1294,16 @@ static struct change any_change(void)
 		{ 0, IFLA_BROADCAST, 4, 0 }, { 0, IFLA_MTU, 4, 0 },
 		{ 0, IFLA_TXQLEN, 4, 0 }, { 1, IFLA_IPTUN_FWMARK, 4, 0 },
 		{ 1, IFLA_IPTUN_LINK, 4, 0 }, { 1, IFLA_IPTUN_PROTO, 1, 0 },
-		{ 1, IFLA_IPTUN_FLAGS, 2, 0 },
+		{ 1, IFLA_IPTUN_FLAGS, 2, 0 }, { 1, IFLA_IPTUN_ENCAP_TYPE, 2, 0 },
+		{ 1, IFLA_IPTUN_COLLECT_METADATA, 0, 0 },
 	};
 	struct change change = changes[any(COUNT_OF(changes))];
 
-	if (change.type == IFLA_MTU && !change.data)
+	if (change.type == IFLA_IPTUN_ENCAP_TYPE && change.data)
+		change.value = any(4) | (any(4) ? any(65536) << 16 : 0);
+	else if (change.type == IFLA_IPTUN_PROTO && change.data && any(2))
+		change.value = any(2) ? 0 : 137;
+	else if (change.type == IFLA_MTU && !change.data)
 		change.value = any(2) ? 60 + any(2000) : any_number();
 	else if (change.len == 1)
 		change.value = any(256);
@@ -1288,7 +1327,10 @@ static void put_change(const struct change *change)
 	info = put(IFLA_LINKINFO, NULL, 0);
 	put_string(IFLA_INFO_KIND, "tunl");
 	data = put(IFLA_INFO_DATA, NULL, 0);
-	put(change->type, &change->value, change->len);
+	if (change->type == IFLA_IPTUN_ENCAP_TYPE)
+		put_encap(change->value, change->value >> 16);
+	else
+		put(change->type, &change->value, change->len);
 	nest_end(data);
 	nest_end(info);
 }
@@ -1323,7 +1365,7 @@ static enum verdict foretell_address(struct device *dev, uint32_t local,
 /* docs/configuration.md, in C. Changing an MTU has no place for a text of ours. */
 static enum verdict foretell(struct device *dev, const struct change *change, int new)
 {
-	uint32_t value = change->value;
+	uint32_t value = change->value, most;
 	char name[IFNAMSIZ];
 
 	switch (change->type | (change->data ? 0x100 : 0)) {
@@ -1355,9 +1397,21 @@ static enum verdict foretell(struct device *dev, const struct change *change, in
 		dev->link = value;
 		return TAKEN;
 	case 0x100 | IFLA_IPTUN_PROTO:
-		if (value && value != IPPROTO_IPIP)
+		if (value && value != IPPROTO_IPIP && value != IPPROTO_MPLS)
 			return REFUSED_WITH_TEXT;
 		dev->proto = value;
+		return TAKEN;
+	case 0x100 | IFLA_IPTUN_ENCAP_TYPE:
+		if ((value & 0xffff) > TUNNEL_ENCAP_GUE ||
+		    ((value & 0xffff) && !(value >> 16)))
+			return REFUSED_WITH_TEXT;
+		dev->encap = value & 0xffff;
+		dev->port = value >> 16;
+		return TAKEN;
+	case 0x100 | IFLA_IPTUN_COLLECT_METADATA:
+		if (!new)
+			return REFUSED_WITH_TEXT;
+		dev->external = 0;
 		return TAKEN;
 	case 0x100 | IFLA_IPTUN_FWMARK:
 		dev->fwmark = value;
@@ -1366,8 +1420,9 @@ static enum verdict foretell(struct device *dev, const struct change *change, in
 		dev->txqlen = value;
 		return TAKEN;
 	case IFLA_MTU:
-		if (value > 65515 || (value && value < 68))
-			return new || value > 65515 ? REFUSED_WITH_TEXT : REFUSED;
+		most = 65515 - (dev->encap ? 4 + 4 * dev->encap : 0);
+		if (value > most || (value && value < 68))
+			return new || value > most ? REFUSED_WITH_TEXT : REFUSED;
 		if (value != dev->mtu || new) {
 			dev->pinned = value != 0;
 			dev->mtu = value ? value : dev->mtu;
@@ -1437,7 +1492,7 @@ static int strict_create(void)
 {
 	struct device dev = {
 		.ttl = 64, .tos = 1, .pmtudisc = 1, .proto = IPPROTO_IPIP,
-		.txqlen = 1000, .mtu = 1480
+		.txqlen = 1000, .mtu = 1480, .external = NOT_THERE
 	};
 	uint32_t was = pointopoint;
 	struct device found = {};

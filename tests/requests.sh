@@ -36,6 +36,7 @@ tunl_add b keep 10.9.0.2 172.31.0.1
 ip -n g route add 10.9.0.2 dev keep
 ip -n b route add 10.9.0.1 dev keep
 sysctl_set b net.ipv4.ipip.accept any
+must modprobe fou
 # Unknown names are many here, and for each the kernel would start modprobe.
 sysctl_set init kernel.modprobe ""
 

@@ -22,6 +22,21 @@ dev_counter() { # NS DEV NAME
 
 mtu() { ns "$1" ip -o link show dev "$2" | sed 's/.* mtu \([0-9]*\) .*/\1/'; } # NS DEV
 
+# Carried, and arrived with those fields: what one of the others names.
+arrives_as() { # FROM TO FIELD=VALUE... -- ARGUMENT-OF-WIRE...
+	local from=$1 to=$2 fields=() field out
+	shift 2
+	while [ "$1" != -- ]; do
+		fields+=("$1")
+		shift
+	done
+	out=$(wire carry "$from" "$to" "${@:2}")
+	echo "$out"
+	for field in "${fields[@]}"; do
+		[[ " $out " == *" $field "* ]] || { echo "no $field"; return 1; }
+	done
+}
+
 # A tunnel, up.
 tunl_add() { # NS DEV INNER-ADDRESS ENDPOINT
 	ns "$1" ip link add "$2" type tunl &&

@@ -17,7 +17,8 @@
 #
 # FIELDs of the packet: src dst tos id df mf frag ttl proto ihl version size (of
 # the payload) opt (options, in hex) sum (checksum; default: the right one).
-# With any outer.FIELD, it is wrapped in another header.  times=N sends N of
+# With any outer.FIELD, it is wrapped in another header; outer.udp=SPORT:DPORT puts UDP
+# between, outer.gue=1 GUE behind that, outer.mpls=LABEL a label.  times=N sends N of
 # them, every=SECONDS that far apart; ethertype=0x86dd and bytes=HEX send
 # anything at all; wait=SECONDS for what is expected not to arrive.
 #
@@ -29,9 +30,11 @@
 # in hex) error.sum.
 #
 # The answer is one line of FIELD=VALUE; inner.FIELD for what is inside a
-# packet of protocol 4; icmp=TYPE/CODE, icmp.info=MTU and quote.FIELD of what an
+# packet of protocol 4, also behind UDP (sport dport usum), GUE (gue=PROTOCOL) or a
+# label (label label.ttl); icmp=TYPE/CODE, icmp.info=MTU and quote.FIELD of what an
 # ICMP error quotes; inner=same or inner=changed; ids=N: how many different
-# identifications the packets had; arrived=N: how many there were.
+# identifications the packets had, sports=N: how many source ports; arrived=N: how many
+# there were.
 
 import ctypes
 import os
@@ -134,6 +137,50 @@ def fragments(fields, payload):
                      last - first, 4) + payload[first:last]
 
 
+def wrap(fields, inner):
+    """What is between the outer header and the inner packet, and its protocol."""
+    proto = 4
+    if "mpls" in fields:
+        inner = struct.pack("!I", int(fields["mpls"]) << 12 | 0x100 | 99) + inner
+        proto = 137
+    if "gue" in fields:
+        inner = struct.pack("!BBH", 0, proto, 0) + inner
+    if "udp" in fields:
+        sport, dport = map(int, fields["udp"].split(":"))
+        inner = struct.pack("!HHHH", sport, dport, 8 + len(inner), 0) + inner
+        proto = 17
+    return inner, proto
+
+
+def describe_udp(packet, ihl):
+    sport, dport, length, total = struct.unpack_from("!HHHH", packet, ihl)
+    pseudo = packet[12:20] + struct.pack("!HH", 17, length)
+    right = icmp_checksum(pseudo + packet[ihl:ihl + length]) == 0
+    found = {"sport": sport, "dport": dport,
+             "usum": ("right" if right else "wrong") if total else "none",
+             "ulen": "right" if length == len(packet) - ihl else str(length)}
+    rest = packet[ihl + 8:]
+    if rest and rest[0] >> 6 == 0:
+        found["gue"] = rest[1]
+        rest = rest[4 + (rest[0] & 31) * 4:]
+    if rest and rest[0] >> 4 == 4:
+        found.update(describe(rest, "inner."))
+    return found
+
+
+def describe_labels(packet, ihl):
+    labels, bottom = [], 0
+    while not bottom and len(packet) >= ihl + 4:
+        entry, = struct.unpack_from("!I", packet, ihl)
+        labels.append(str(entry >> 12))
+        bottom, ttl = entry >> 8 & 1, entry & 255
+        ihl += 4
+    found = {"label": ",".join(labels), "label.ttl": ttl}
+    if packet[ihl:] and packet[ihl] >> 4 == 4:
+        found.update(describe(packet[ihl:], "inner."))
+    return found
+
+
 def describe(packet, prefix=""):
     if len(packet) < 20:
         return {prefix + "len": len(packet)}
@@ -151,6 +198,10 @@ def describe(packet, prefix=""):
     found = {prefix + name: value for name, value in found.items()}
     if proto == 4 and not prefix:
         found.update(describe(packet[ihl * 4:], "inner."))
+    if proto == 17 and not prefix and len(packet) >= ihl * 4 + 8 and not frag & 0x1fff:
+        found.update(describe_udp(packet, ihl * 4))
+    if proto == 137 and not prefix and len(packet) >= ihl * 4 + 4:
+        found.update(describe_labels(packet, ihl * 4))
     if proto == 1 and not prefix and len(packet) >= ihl * 4 + 8:
         found["icmp"] = "%d/%d" % tuple(packet[ihl * 4:ihl * 4 + 2])
         found["icmp.info"] = struct.unpack_from("!H", packet, ihl * 4 + 6)[0]
@@ -181,7 +232,8 @@ class Packet:
         self.data = self.inner
         errors = {k[6:]: v for k, v in fields.items() if k.startswith("error.")}
         if outer:
-            self.data = header(outer, len(self.inner), 4) + self.inner
+            payload, proto = wrap(outer, self.inner)
+            self.data = header(outer, len(payload), proto) + payload
             self.dst = outer["dst"]
         else:
             self.dst = inner["dst"]
@@ -213,7 +265,7 @@ class Packet:
 def carry_one(source, sock, fields):
     packet = Packet(fields)
     packet.send(source)
-    arrived, last, end = [], None, time.monotonic() + packet.wait
+    arrived, ports, last, end = [], set(), None, time.monotonic() + packet.wait
     while len(arrived) < packet.times:
         if not select.select([sock], [], [], max(0, end - time.monotonic()))[0]:
             break
@@ -222,12 +274,15 @@ def carry_one(source, sock, fields):
         if packet.token in data:
             last = data
             arrived.append(struct.unpack("!H", data[4:6])[0])
+            ports.add(describe(data).get("sport"))
     if not arrived:
         return "lost"
     found = describe(last)
-    same = last == packet.inner or last[found["ihl"] * 4:] == packet.data
+    same = last == packet.inner or last[found["ihl"] * 4:] == packet.data or \
+        (found["proto"] in (17, 137) and last.endswith(packet.data))
     found["inner"] = "same" if same else "changed"
     found["ids"] = len(set(arrived))
+    found["sports"] = len(ports)
     found["arrived"] = len(arrived)
     return " ".join("%s=%s" % item for item in found.items())
 

@@ -29,12 +29,11 @@ const struct nla_policy tunl_config_policy[IFLA_IPTUN_MAX + 1] = {
 	[IFLA_IPTUN_PROTO]		= { .type = NLA_U8 },
 	[IFLA_IPTUN_PMTUDISC]		= { .type = NLA_U8 },
 	[IFLA_IPTUN_FWMARK]		= { .type = NLA_U32 },
-	/* iproute2 sends these always, for nothing; see config_parse_encap() */
 	[IFLA_IPTUN_ENCAP_TYPE]		= { .type = NLA_U16 },
 	[IFLA_IPTUN_ENCAP_FLAGS]	= { .type = NLA_U16 },
 	[IFLA_IPTUN_ENCAP_SPORT]	= { .type = NLA_U16 },
 	[IFLA_IPTUN_ENCAP_DPORT]	= { .type = NLA_U16 },
-	[IFLA_IPTUN_COLLECT_METADATA]	= REJECT,
+	[IFLA_IPTUN_COLLECT_METADATA]	= { .type = NLA_FLAG },
 	[IFLA_IPTUN_ENCAP_LIMIT]	= REJECT,
 	[IFLA_IPTUN_FLOWINFO]		= REJECT,
 	[IFLA_IPTUN_FLAGS]		= REJECT,
@@ -94,12 +93,69 @@ static int config_validate_stock(const struct net_device *dev,
 	other = tunl_config_find_stock(tunl->underlay, parms);
 	if (other && other != dev) {
 		NL_SET_BAD_ATTR(extack, data ? data[IFLA_IPTUN_REMOTE] : NULL);
-		compat_refuse(extack,
-			      "%s has this local, remote and dev already",
-			      other->name);
+		compat_refuse(extack, "%s %s", other->name, parms->external ?
+			      "is external already, and one takes all there is" :
+			      "has this local, remote and dev already");
 		return -EEXIST;
 	}
 
+	return 0;
+}
+
+#define CONFIG_ENCAP_FLAGS \
+	(TUNNEL_ENCAP_FLAG_CSUM | TUNNEL_ENCAP_FLAG_CSUM6 | \
+	 TUNNEL_ENCAP_FLAG_REMCSUM)
+
+static int config_validate_encap(const struct ip_tunnel_encap *encap,
+				 struct nlattr *data[],
+				 struct netlink_ext_ack *extack)
+{
+	if (encap->type == TUNNEL_ENCAP_NONE)
+		return 0;
+
+	if (encap->type != TUNNEL_ENCAP_FOU && encap->type != TUNNEL_ENCAP_GUE)
+		return config_refuse(extack, data, IFLA_IPTUN_ENCAP_TYPE,
+				     "encap: fou, gue or none");
+	if (!encap->dport)
+		return config_refuse(extack, data, IFLA_IPTUN_ENCAP_DPORT,
+				     "encap-dport: the port that the remote listens on is needed");
+	if (encap->flags & ~CONFIG_ENCAP_FLAGS ||
+	    (encap->type == TUNNEL_ENCAP_FOU &&
+	     encap->flags & TUNNEL_ENCAP_FLAG_REMCSUM))
+		return config_refuse(extack, data, IFLA_IPTUN_ENCAP_FLAGS,
+				     "encap: no such flag, or not with fou");
+	return 0;
+}
+
+static bool config_same(const struct tunl_parms *a, const struct tunl_parms *b)
+{
+	return a->local == b->local && a->remote == b->remote &&
+	       a->link == b->link && a->fwmark == b->fwmark &&
+	       !memcmp(&a->encap, &b->encap, sizeof(a->encap)) &&
+	       a->ttl == b->ttl && a->tos == b->tos &&
+	       a->proto == b->proto && a->pmtudisc == b->pmtudisc &&
+	       a->external == b->external;
+}
+
+/* What comes with each packet is not to be said once and for all. */
+static int config_validate_external(const struct net_device *dev,
+				    const struct tunl_parms *parms,
+				    struct nlattr *data[],
+				    struct netlink_ext_ack *extack)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+
+	if (!parms->external && !tunl->parms.external)
+		return 0;
+
+	if (parms->local || parms->remote || parms->link ||
+	    parms->encap.type != TUNNEL_ENCAP_NONE)
+		return config_refuse(extack, data, IFLA_IPTUN_COLLECT_METADATA,
+				     "external: local, remote, dev and encap come with each packet");
+	if (dev->reg_state == NETREG_REGISTERED &&
+	    !config_same(parms, &tunl->parms))
+		return config_refuse(extack, data, IFLA_IPTUN_COLLECT_METADATA,
+				     "external: such a tunnel, or one to become such, cannot be changed; make another");
 	return 0;
 }
 
@@ -117,8 +173,15 @@ int tunl_config_validate(const struct net_device *dev,
 			 struct nlattr *data[], struct netlink_ext_ack *extack)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
+	int err;
 
 	ASSERT_RTNL();
+	err = config_validate_external(dev, parms, data, extack);
+	if (!err)
+		err = config_validate_encap(&parms->encap, data, extack);
+	if (err)
+		return err;
+
 	if (ipv4_is_multicast(parms->local) || ipv4_is_lbcast(parms->local))
 		return config_refuse(extack, data, IFLA_IPTUN_LOCAL,
 				     "local: not a unicast address");
@@ -172,25 +235,62 @@ int tunl_config_check_local(const struct net_device *dev, const void *addr,
 	return tunl_config_validate(dev, &parms, NULL, extack);
 }
 
-/* Of wrappers in UDP there is none so far; iproute2 says so each time. */
-static int config_parse_encap(struct nlattr *data[],
-			      struct netlink_ext_ack *extack)
+/**
+ * tunl_config_load() - load the module that a request needs
+ * @data:	IFLA_IPTUN_* attributes, or NULL
+ * @may_wait:	RTNL may be let go of meanwhile: the caller has looked at nothing
+ *		that it protects, and nobody above him has
+ * @extack:	for the reason of a refusal
+ *
+ * Not with RTNL held: a module being loaded may wait for one that waits for RTNL.
+ * Only for who may load modules anyway, as in a container root may not. Caller
+ * holds RTNL.
+ *
+ * Return: 0, -EAGAIN if it has not been waited for, or -EPROTONOSUPPORT.
+ */
+int tunl_config_load(struct nlattr *data[], bool may_wait,
+		     struct netlink_ext_ack *extack)
 {
-	if (data[IFLA_IPTUN_ENCAP_TYPE] &&
-	    nla_get_u16(data[IFLA_IPTUN_ENCAP_TYPE]) != TUNNEL_ENCAP_NONE)
-		return config_refuse(extack, data, IFLA_IPTUN_ENCAP_TYPE,
-				     "encap: nothing but the outer IPv4 header is available");
-	return 0;
+	struct ip_tunnel_encap encap;
+
+	ASSERT_RTNL();
+	ip_tunnel_netlink_encap_parms(data, &encap);
+	if (encap.type != TUNNEL_ENCAP_FOU && encap.type != TUNNEL_ENCAP_GUE)
+		return 0;
+	if (ip_encap_hlen(&encap) >= 0)
+		return 0;
+
+	if (!may_wait && capable(CAP_NET_ADMIN)) {
+		request_module_nowait("fou");
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_IPTUN_ENCAP_TYPE],
+				    "encap: module fou is being loaded, try again");
+		return -EAGAIN;
+	}
+
+	/* This module stays meanwhile, or there would be no way back. */
+	if (capable(CAP_NET_ADMIN) && try_module_get(THIS_MODULE)) {
+		rtnl_unlock();
+		request_module("fou");
+		rtnl_lock();
+		module_put(THIS_MODULE);
+		if (ip_encap_hlen(&encap) >= 0)
+			return 0;
+	}
+
+	NL_SET_ERR_MSG_ATTR(extack, data[IFLA_IPTUN_ENCAP_TYPE],
+			    "encap: needs module fou, which is not loaded: modprobe fou");
+	return -EPROTONOSUPPORT;
 }
 
 /*
  * What the kernel's ipip takes for granted is in each request anew, but for the
- * mark and the protocol.
+ * mark, the protocol and what comes between the headers.
  */
 static void config_reset_stock(struct tunl_parms *parms, struct nlattr *data[])
 {
 	*parms = (struct tunl_parms) {
 		.fwmark = parms->fwmark,
+		.encap = parms->encap,
 		.proto = parms->proto,
 		.pmtudisc = data,
 	};
@@ -210,16 +310,17 @@ int tunl_config_parse(const struct net_device *dev, struct tunl_parms *parms,
 		      struct nlattr *data[], struct netlink_ext_ack *extack)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
-	int err;
+	struct ip_tunnel_encap encap;
 
 	if (tunl->stock)
 		config_reset_stock(parms, data);
 	if (!data)
 		return tunl_config_validate(dev, parms, NULL, extack);
 
-	err = config_parse_encap(data, extack);
-	if (err)
-		return err;
+	if (ip_tunnel_netlink_encap_parms(data, &encap))
+		parms->encap = encap;
+	if (data[IFLA_IPTUN_COLLECT_METADATA])
+		parms->external = true;
 
 	if (data[IFLA_IPTUN_LINK])
 		parms->link = nla_get_u32(data[IFLA_IPTUN_LINK]);
@@ -243,9 +344,9 @@ int tunl_config_parse(const struct net_device *dev, struct tunl_parms *parms,
 	}
 	if (data[IFLA_IPTUN_PROTO]) {
 		parms->proto = nla_get_u8(data[IFLA_IPTUN_PROTO]);
-		if (parms->proto && parms->proto != IPPROTO_IPIP)
+		if (!tunl_config_mode_valid(parms->proto))
 			return config_refuse(extack, data, IFLA_IPTUN_PROTO,
-					     "mode: nothing but IPv4 is carried: ipip or any");
+					     "mode: ipip, mplsip or any");
 	}
 	/* A fixed TTL forbids fragments: traceroute could not tell a loop. */
 	if (tunl->stock && parms->ttl && data[IFLA_IPTUN_TTL])
@@ -264,7 +365,8 @@ size_t tunl_config_fill_size(void)
 	return nla_total_size(sizeof(__be32)) * 2 +	/* LOCAL, REMOTE */
 	       nla_total_size(sizeof(u32)) * 2 +	/* LINK, FWMARK */
 	       nla_total_size(sizeof(u8)) * 4 +	/* TTL, TOS, PROTO, PMTUDISC */
-	       nla_total_size(sizeof(u16)) * 4;		/* ENCAP_* */
+	       nla_total_size(sizeof(u16)) * 4 +	/* ENCAP_* */
+	       nla_total_size(0);			/* COLLECT_METADATA */
 }
 
 /**
@@ -287,10 +389,12 @@ int tunl_config_fill(struct sk_buff *msg, const struct net_device *dev)
 	    nla_put_u8(msg, IFLA_IPTUN_PROTO, parms->proto) ||
 	    nla_put_u8(msg, IFLA_IPTUN_PMTUDISC, parms->pmtudisc) ||
 	    nla_put_u32(msg, IFLA_IPTUN_FWMARK, parms->fwmark) ||
-	    nla_put_u16(msg, IFLA_IPTUN_ENCAP_TYPE, TUNNEL_ENCAP_NONE) ||
-	    nla_put_be16(msg, IFLA_IPTUN_ENCAP_SPORT, 0) ||
-	    nla_put_be16(msg, IFLA_IPTUN_ENCAP_DPORT, 0) ||
-	    nla_put_u16(msg, IFLA_IPTUN_ENCAP_FLAGS, 0))
+	    nla_put_u16(msg, IFLA_IPTUN_ENCAP_TYPE, parms->encap.type) ||
+	    nla_put_be16(msg, IFLA_IPTUN_ENCAP_SPORT, parms->encap.sport) ||
+	    nla_put_be16(msg, IFLA_IPTUN_ENCAP_DPORT, parms->encap.dport) ||
+	    nla_put_u16(msg, IFLA_IPTUN_ENCAP_FLAGS, parms->encap.flags) ||
+	    (parms->external &&
+	     nla_put_flag(msg, IFLA_IPTUN_COLLECT_METADATA)))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -324,7 +428,7 @@ void tunl_config_hide(struct net_device *dev)
 /**
  * tunl_config_find_stock() - the device of kind ipip with these endpoints
  * @underlay:	netns the tunnel was made in
- * @parms:	its @local, @remote and @link
+ * @parms:	its @local, @remote and @link, and whether it is @external
  *
  * There is never a second one: of two that are told apart by nothing, one would
  * not receive. Caller holds RTNL.
@@ -343,7 +447,8 @@ struct net_device *tunl_config_find_stock(struct net *underlay,
 		if (tunl->stock && net_eq(tunl->underlay, underlay) &&
 		    tunl->parms.remote == parms->remote &&
 		    tunl->parms.local == parms->local &&
-		    tunl->parms.link == parms->link)
+		    tunl->parms.link == parms->link &&
+		    tunl->parms.external == parms->external)
 			return config->dev;
 	}
 
@@ -356,6 +461,14 @@ static enum tunl_df config_df(const struct tunl_dev *tunl,
 	if (tunl->stock)
 		return parms->pmtudisc ? TUNL_DF_SET : TUNL_DF_COPY;
 	return parms->pmtudisc ? TUNL_DF_COPY : TUNL_DF_CLEAR;
+}
+
+/* If fou has gone since, nothing is sent, and what the size is does not matter. */
+static unsigned int config_encap_size(const struct tunl_parms *parms)
+{
+	struct ip_tunnel_encap encap = parms->encap;
+
+	return max(ip_encap_hlen(&encap), 0);
 }
 
 /* RTNL. Does not come round. */
@@ -374,17 +487,10 @@ static struct tunl_config *config_alloc(struct net_device *dev,
 
 	config->parms = *parms;
 	config->df = config_df(tunl, parms);
+	config->overhead = sizeof(struct iphdr) + config_encap_size(parms);
 	config->dev = dev;
 	config->serial = ++config_serial;
 	return config;
-}
-
-static bool config_same(const struct tunl_parms *a, const struct tunl_parms *b)
-{
-	return a->local == b->local && a->remote == b->remote &&
-	       a->link == b->link && a->fwmark == b->fwmark &&
-	       a->ttl == b->ttl && a->tos == b->tos &&
-	       a->proto == b->proto && a->pmtudisc == b->pmtudisc;
 }
 
 /* What "ip link" shows: link/ipip LOCAL peer REMOTE. A mirror, not the truth. */
@@ -440,7 +546,7 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 	struct tunl_config *old, *new;
 
 	ASSERT_RTNL();
-	if (!resolved.remote)
+	if (!resolved.remote && !resolved.external)
 		resolved.remote = tunl->pointopoint;
 
 	old = rtnl_dereference(tunl->config);
@@ -453,6 +559,8 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 		rcu_assign_pointer(tunl->config, new);
 		config_show(new);
 		hlist_del_init_rcu(&old->node);
+		if (new->overhead != old->overhead)
+			tunl_pmtu_overhead(dev, new->overhead);
 		kfree_rcu(old, rcu);
 	}
 	WRITE_ONCE(tunl->parms.link, parms->link);
@@ -485,6 +593,7 @@ int tunl_config_init(struct net_device *dev)
 		return -ENOMEM;
 
 	config_keep_route(dev, &tunl->parms);
+	tunl_pmtu_overhead(dev, config->overhead);
 	rcu_assign_pointer(tunl->config, config);
 	config_show(config);
 	config_mirror(dev, &tunl->parms);

@@ -219,6 +219,10 @@ static int link_newlink(struct net *src_net, struct net_device *dev,
 	struct tunl_parms parms;
 	int err;
 
+	err = tunl_config_load(data, true, extack);
+	if (err)
+		return err;
+
 	tunl->underlay = dev_net(dev);
 	tunl_config_defaults(&parms);
 	err = link_parse_address(&parms.local, tb[IFLA_ADDRESS], extack);
@@ -257,6 +261,10 @@ static int link_changelink(struct net_device *dev, struct nlattr *tb[],
 		NL_SET_ERR_MSG(extack, TUNL_MSG_NOT_CAPABLE);
 		return -EPERM;
 	}
+
+	err = tunl_config_load(data, false, extack);
+	if (err)
+		return err;
 
 	/* Old-style requests are addressed to it; so it is in the kernel's. */
 	if (dev == link_underlay(tunl)->fallback) {

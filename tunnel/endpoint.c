@@ -251,6 +251,12 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 	};
 	struct rtable *rt;
 
+	/* Nobody is told about a label stack; its labels are no addresses. */
+	if (!tunl_skb_is_ipv4(skb))
+		return false;
+	/* Metadata has been read, and would be taken for a route. */
+	if (skb_metadata_dst(skb))
+		skb_dst_drop(skb);
 	if (skb_dst(skb))
 		return skb_valid_dst(skb);
 	/* A packet socket's never had one. */
@@ -275,6 +281,26 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 }
 
 /**
+ * tunl_endpoint_metadata() - what a packet says itself of where it is to go
+ * @dev:	the tunnel
+ * @skb:	inner packet, with its route ("encap ip") or metadata (tc, BPF)
+ *
+ * Return: the metadata, whose destination is not 0; or NULL if there is none, or
+ * it is not for who sets it to say.
+ */
+struct ip_tunnel_info *tunl_endpoint_metadata(const struct net_device *dev,
+					      const struct sk_buff *skb)
+{
+	struct ip_tunnel_info *info = skb_tunnel_info(skb);
+
+	if (!info || !(info->mode & IP_TUNNEL_INFO_TX) ||
+	    ip_tunnel_info_af(info) != AF_INET || !info->key.u.ipv4.dst ||
+	    !tunl_dev_may_choose(dev, netdev_priv(dev)))
+		return NULL;
+	return info;
+}
+
+/**
  * tunl_endpoint_gateway() - the endpoint that a packet's own route names
  * @dev:	the tunnel
  * @skb:	inner packet, with the route that chose the device
@@ -283,14 +309,19 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
  * sending to the inner destination itself would be a guess. The kernel's ipip
  * does guess, and with it devices of its kind.
  *
- * Return: IPv4 gateway of the route; or, for kind ipip, the inner destination;
- * or 0.
+ * Return: destination of the packet's metadata; else IPv4 gateway of the route;
+ * or, for kind ipip, the inner destination; or 0.
  */
 __be32 tunl_endpoint_gateway(const struct net_device *dev,
 			     const struct sk_buff *skb)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
+	const struct ip_tunnel_info *info;
 	const struct rtable *rt;
+
+	info = tunl_endpoint_metadata(dev, skb);
+	if (unlikely(info))
+		return info->key.u.ipv4.dst;
 
 	if (!skb_valid_dst(skb) || skb_dst(skb)->ops->family != AF_INET ||
 	    !tunl_dev_may_choose(dev, tunl))
@@ -304,36 +335,43 @@ __be32 tunl_endpoint_gateway(const struct net_device *dev,
 	if (rt->rt_uses_gateway && rt->rt_gw_family == AF_INET)
 		return rt->rt_gw4;
 
-	return tunl->stock ? ip_hdr(skb)->daddr : 0;
+	return tunl->stock && tunl_skb_is_ipv4(skb) ? ip_hdr(skb)->daddr : 0;
+}
+
+static u8 endpoint_outer_proto(const struct tunl_parms *parms)
+{
+	if (parms->encap.type != TUNNEL_ENCAP_NONE)
+		return IPPROTO_UDP;
+	return parms->proto == IPPROTO_MPLS ? IPPROTO_MPLS : IPPROTO_IPIP;
 }
 
 /**
  * tunl_endpoint_route() - look up the route of outer packets
  * @dev:	the tunnel
- * @parms:	its configuration in force
- * @remote:	outer destination
- * @local:	set to the outer source: the configured one, else routing's
- *		choice (the address of the interface the packet leaves by)
- * @route:	set to the route, with a reference; untouched on failure
+ * @outer:	@parms and @remote are given. On success @local is the outer
+ *		source: the configured one, else routing's choice (the address of
+ *		the interface the packet leaves by); and @route has a reference
  *
- * A DSCP taken from the inner header takes no part, or the route could not be
- * cached. Needs no lock.
+ * What differs from packet to packet takes no part, or the route could not be
+ * kept: a DSCP taken from the inner header, a source port made from the flow.
+ * Needs no lock.
  *
  * Return: TUNL_OK, TUNL_NO_ROUTE or TUNL_LOOP_SELF.
  */
 enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
-				      const struct tunl_parms *parms,
-				      __be32 remote, __be32 *local,
-				      struct rtable **route)
+				      struct tunl_outer *outer)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
+	const struct tunl_parms *parms = outer->parms;
 	struct flowi4 fl4 = {
-		.daddr = remote,
+		.daddr = outer->remote,
 		.saddr = parms->local,
 		.flowi4_mark = parms->fwmark,
 		.flowi4_tos = parms->tos & TUNL_TOS_INHERIT ? 0 :
 			      parms->tos & INET_DSCP_MASK,
-		.flowi4_proto = IPPROTO_IPIP,
+		.flowi4_proto = endpoint_outer_proto(parms),
+		.fl4_sport = parms->encap.sport,
+		.fl4_dport = parms->encap.dport,
 	};
 	struct rtable *rt;
 
@@ -354,7 +392,7 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 		return TUNL_LOOP_SELF;
 	}
 
-	*local = fl4.saddr;
-	*route = rt;
+	outer->local = fl4.saddr;
+	outer->route = rt;
 	return TUNL_OK;
 }

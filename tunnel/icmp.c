@@ -8,7 +8,9 @@
  */
 #include <linux/icmp.h>
 #include <linux/net.h>
+#include <linux/udp.h>
 #include <net/dst_metadata.h>
+#include <net/gue.h>
 #include <net/icmp.h>
 #include <net/inet_dscp.h>
 #include <net/ip_fib.h>
@@ -30,8 +32,10 @@
  * @to:		whom: an address of ours
  * @icmp:	its header
  * @outer:	the outer header it quotes
+ * @port:	outer destination port it quotes, if it is of UDP
+ * @overhead:	bytes from the outer header's first to the inner one's
  * @inner:	as much of the inner header as it quotes, then zeroes
- * @quoted:	bytes of the inner packet it quotes, at least ICMP_QUOTE_MIN
+ * @quoted:	bytes of the inner packet it quotes; of a label stack, none
  * @type:	what to tell the inner source: ICMP type
  * @code:	and code
  *
@@ -42,6 +46,8 @@ struct icmp_error {
 	__be32		to;
 	struct icmphdr	icmp;
 	struct iphdr	outer;
+	__be16		port;
+	unsigned int	overhead;
 	struct iphdr	inner;
 	unsigned int	quoted;
 	u8		type;
@@ -62,26 +68,97 @@ static bool icmp_of_interest(u8 type)
 	       type == ICMP_TIME_EXCEEDED;
 }
 
-/*
- * Leaves skb->data at the quoted outer header, that and ICMP_QUOTE_MIN bytes
- * more being linear, and skb->len at the end of the quote.
- */
-static enum tunl_icmp icmp_parse(struct sk_buff *skb, struct icmp_error *error)
+/* Packets of that protocol, to that port. */
+static bool icmp_sends(const struct tunl_config *config,
+		       const struct icmp_error *error)
 {
-	unsigned int offset = ip_hdrlen(skb), len = 0;
+	const struct tunl_parms *parms = &config->parms;
 
+	if (error->outer.protocol == IPPROTO_UDP)
+		return parms->encap.type != TUNNEL_ENCAP_NONE &&
+		       parms->encap.dport == error->port;
+	return parms->encap.type == TUNNEL_ENCAP_NONE &&
+	       (!parms->proto || parms->proto == error->outer.protocol);
+}
+
+/*
+ * UDP is what half of the world's errors are about. Ours are those about a port
+ * that a tunnel to that destination, or one without any, sends to.
+ */
+static bool icmp_encapsulated(const struct net *net,
+			      const struct icmp_error *error)
+{
+	const __be32 remotes[] = { error->outer.daddr, 0 };
+	const struct tunl_config *config;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(remotes); i++)
+		tunl_config_for_each(config, net, remotes[i])
+			if (icmp_sends(config, error))
+				return true;
+	return false;
+}
+
+/* Is it about a packet that a tunnel may have sent? Reads, and moves nothing. */
+static bool icmp_concerns(const struct net *net, const struct sk_buff *skb,
+			  unsigned int offset, struct icmp_error *error)
+{
 	/* icmp_rcv() would not have taken one sent to a broadcast address. */
 	if (skb->pkt_type != PACKET_HOST)
-		return TUNL_ICMP_FOREIGN;
+		return false;
 
 	error->from = ip_hdr(skb)->saddr;
 	error->to = ip_hdr(skb)->daddr;
 	if (skb_copy_bits(skb, offset, &error->icmp, sizeof(error->icmp)) ||
 	    skb_copy_bits(skb, offset + sizeof(error->icmp), &error->outer,
 			  sizeof(error->outer)) ||
-	    !icmp_of_interest(error->icmp.type) ||
-	    error->outer.version != 4 ||
-	    error->outer.protocol != IPPROTO_IPIP)
+	    !icmp_of_interest(error->icmp.type) || error->outer.version != 4)
+		return false;
+
+	switch (error->outer.protocol) {
+	case IPPROTO_IPIP:
+	case IPPROTO_MPLS:
+		return true;
+	case IPPROTO_UDP:
+		return !skb_copy_bits(skb, offset + sizeof(error->icmp) +
+				      sizeof(error->outer) +
+				      offsetof(struct udphdr, dest),
+				      &error->port, sizeof(error->port)) &&
+		       icmp_encapsulated(net, error);
+	}
+	return false;
+}
+
+/*
+ * How far the inner packet begins behind the outer header: behind UDP, and
+ * where no IPv4 header follows that, behind GUE with its options.
+ */
+static unsigned int icmp_overhead(const struct sk_buff *skb,
+				  const struct icmp_error *error)
+{
+	unsigned int overhead = sizeof(error->outer);
+	struct guehdr gue;
+
+	if (error->outer.protocol != IPPROTO_UDP)
+		return overhead;
+
+	overhead += sizeof(struct udphdr);
+	if (skb_copy_bits(skb, overhead, &gue, sizeof(gue)) || gue.version)
+		return overhead;
+	return overhead + sizeof(gue) + gue.hlen * sizeof(u32);
+}
+
+/*
+ * Leaves skb->data at the quoted outer header, that and ICMP_QUOTE_MIN bytes
+ * more being linear, and skb->len at the end of the quote.
+ */
+static enum tunl_icmp icmp_parse(const struct net *net, struct sk_buff *skb,
+				 struct icmp_error *error)
+{
+	unsigned int offset = ip_hdrlen(skb), len = 0;
+
+	memset(error, 0, sizeof(*error));
+	if (!icmp_concerns(net, skb, offset, error))
 		return TUNL_ICMP_FOREIGN;
 
 	if (!pskb_pull(skb, offset) || skb_checksum_simple_validate(skb) ||
@@ -100,9 +177,13 @@ static enum tunl_icmp icmp_parse(struct sk_buff *skb, struct icmp_error *error)
 	    !pskb_may_pull(skb, sizeof(error->outer) + ICMP_QUOTE_MIN))
 		return TUNL_ICMP_MALFORMED;
 
-	error->quoted = skb->len - sizeof(error->outer);
-	memset(&error->inner, 0, sizeof(error->inner));
-	skb_copy_bits(skb, sizeof(error->outer), &error->inner,
+	error->overhead = icmp_overhead(skb, error);
+	if (error->outer.protocol == IPPROTO_MPLS ||
+	    skb->len <= error->overhead)
+		return TUNL_ICMP_RELAYED;
+
+	error->quoted = skb->len - error->overhead;
+	skb_copy_bits(skb, error->overhead, &error->inner,
 		      min_t(int, error->quoted, sizeof(error->inner)));
 	if (error->inner.version != 4 || error->inner.ihl < 5)
 		return TUNL_ICMP_MALFORMED;
@@ -201,12 +282,14 @@ static enum icmp_origin icmp_origin(const struct icmp_error *error,
 	const struct net_device *dev = config->dev;
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	enum icmp_origin otherwise;
-	__be32 endpoint = 0;
+	__be32 endpoint;
 
 	if (error->quoted < sizeof(error->inner))
 		return ICMP_ORIGIN_MAYBE;
 
-	otherwise = fib4_has_custom_rules(dev_net(dev)) ? ICMP_ORIGIN_MAYBE :
+	/* tc and BPF choose without asking routes, as rules may. */
+	otherwise = config->parms.external ||
+		    fib4_has_custom_rules(dev_net(dev)) ? ICMP_ORIGIN_MAYBE :
 							  ICMP_ORIGIN_NO;
 	icmp_look_up(way, error, dev);
 	if (!way->found || !fib_info_nh_uses_dev(way->res.fi, dev))
@@ -219,9 +302,8 @@ static enum icmp_origin icmp_origin(const struct icmp_error *error,
 		return ICMP_ORIGIN_MAYBE;
 
 	/* As tunl_endpoint_gateway(). */
-	if (way->res.nhc->nhc_gw_family == AF_INET)
-		endpoint = way->res.nhc->nhc_gw.ipv4;
-	else if (tunl->stock)
+	endpoint = tunl_nexthop_endpoint(way->res.nhc);
+	if (!endpoint && tunl->stock)
 		endpoint = error->inner.daddr;
 
 	return endpoint && endpoint == error->outer.daddr ? ICMP_ORIGIN_YES :
@@ -257,6 +339,7 @@ static struct tunl_config *icmp_find(struct net *net,
 			    !net_eq(tunl->underlay, net) ||
 			    (config->parms.local &&
 			     config->parms.local != error->outer.saddr) ||
+			    !icmp_sends(config, error) ||
 			    (!remotes[i] &&
 			     !tunl_dev_may_choose(config->dev, tunl)))
 				continue;
@@ -331,7 +414,7 @@ static bool icmp_relay(struct sk_buff *skb, const struct icmp_error *error,
 	    error->inner.frag_off & htons(IP_OFFSET))
 		return false;
 
-	if (!pskb_pull(skb, sizeof(error->outer)) ||
+	if (!pskb_pull(skb, error->overhead) ||
 	    !pskb_may_pull(skb, header + ICMP_QUOTE_MIN))
 		return false;
 
@@ -365,10 +448,11 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 	u16 len = ntohs(error->inner.tot_len);
 
 	/* It would have been fragmented, or have fitted. */
-	if (config->df == TUNL_DF_CLEAR ||
-	    (config->df == TUNL_DF_COPY && !inner_df) ||
+	if ((config->df == TUNL_DF_COPY && !inner_df &&
+	     !config->parms.external) ||
+	    config->df == TUNL_DF_CLEAR ||
 	    !(error->outer.frag_off & htons(IP_DF)) ||
-	    (len && mtu >= len + sizeof(error->outer)))
+	    (len && mtu >= len + error->overhead))
 		return TUNL_ICMP_NOT_OURS;
 
 	/* As icmp_unreach(): 1 takes the news without the figure, 2 and 3 none. */
@@ -382,10 +466,11 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 		return TUNL_ICMP_IGNORED;
 	}
 
-	ipv4_update_pmtu(skb, net, mtu, config->parms.link, IPPROTO_IPIP);
+	ipv4_update_pmtu(skb, net, mtu, config->parms.link,
+			 error->outer.protocol);
 	if (inner_df && origin == ICMP_ORIGIN_YES &&
 	    mtu >= READ_ONCE(net->ipv4.ip_rt_min_pmtu) &&
-	    icmp_relay(skb, error, config->dev, mtu - sizeof(error->outer)))
+	    icmp_relay(skb, error, config->dev, mtu - error->overhead))
 		return TUNL_ICMP_RELAYED;
 
 	return TUNL_ICMP_DEFERRED;
@@ -410,7 +495,7 @@ static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
 	struct tunl_dev *tunl;
 	enum tunl_icmp result;
 
-	result = icmp_parse(skb, &error);
+	result = icmp_parse(net, skb, &error);
 	if (result != TUNL_ICMP_RELAYED)
 		return result;
 
@@ -423,7 +508,7 @@ static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
 		skb->dev = dev_get_by_index_rcu(net, skb->skb_iif);
 		if (skb->dev)
 			ipv4_redirect(skb, net, config->parms.link,
-				      IPPROTO_IPIP);
+				      error.outer.protocol);
 		return TUNL_ICMP_IGNORED;
 	}
 

@@ -36,7 +36,7 @@ static int ioctl_to_parms(struct tunl_parms *parms, const compat_tunnel_parm *p,
 {
 	if (p->iph.version != 4 || p->iph.ihl != sizeof(struct iphdr) >> 2 ||
 	    p->iph.frag_off & ~htons(IP_DF) ||
-	    (p->iph.protocol && p->iph.protocol != IPPROTO_IPIP))
+	    !tunl_config_mode_valid(p->iph.protocol))
 		return -EINVAL;
 
 	parms->local = p->iph.saddr;

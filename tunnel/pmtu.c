@@ -11,22 +11,25 @@
 
 #include "tunnel.h"
 
-#define PMTU_OVERHEAD ((int)sizeof(struct iphdr))
-#define PMTU_MTU_MAX (IP_MAX_MTU - PMTU_OVERHEAD)
-#define PMTU_MTU_DEFAULT (ETH_DATA_LEN - PMTU_OVERHEAD)
-
 /* Tunnels over tunnels that are looked through for a circle. */
 #define PMTU_CIRCLE_MAX 8
 
 static struct workqueue_struct *pmtu_workqueue;
 
+/* The outer packet is to be fragmented, and must be one that IPv4 has. */
+static enum tunl_verdict pmtu_fragment(const struct sk_buff *skb,
+				       const struct tunl_outer *outer)
+{
+	return skb->len + outer->overhead > IP_MAX_MTU && !skb_is_gso(skb) ?
+	       TUNL_TOO_BIG : TUNL_OK;
+}
+
 /**
  * tunl_pmtu_fit() - does an inner packet fit the path to the endpoint
  * @skb:	inner packet; stays the caller's
  * @dev:	the tunnel
- * @dst:	route of the outer packet
- * @df:		whether there may be a DF outside
- * @frag_off:	set to the outer header's DF
+ * @outer:	@route, @df and @overhead are given; @frag_off is set to the outer
+ *		header's DF
  *
  * With DF set inside, DF is set outside (RFC 2003 §3.1), and what is too big
  * is answered with fragmentation needed (RFC 2003 §5.1), GSO packets included.
@@ -37,50 +40,63 @@ static struct workqueue_struct *pmtu_workqueue;
  * Return: TUNL_OK or TUNL_TOO_BIG.
  */
 enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
-				const struct dst_entry *dst, enum tunl_df df,
-				__be16 *frag_off)
+				struct tunl_outer *outer)
 {
-	bool inner_df = ip_hdr(skb)->frag_off & htons(IP_DF);
+	const struct dst_entry *dst = &outer->route->dst;
+	bool inner_df = tunl_skb_is_ipv4(skb) &&
+			ip_hdr(skb)->frag_off & htons(IP_DF);
 	u32 mtu;
 
-	*frag_off = 0;
-	if (df == TUNL_DF_CLEAR || (df == TUNL_DF_COPY && !inner_df))
-		return TUNL_OK;
+	outer->frag_off = 0;
+	if (outer->df == TUNL_DF_CLEAR ||
+	    (outer->df == TUNL_DF_COPY && !inner_df))
+		return pmtu_fragment(skb, outer);
 
 	mtu = dst_mtu(dst);
-	if (unlikely(mtu < TUNL_MTU_MIN + PMTU_OVERHEAD || ip_mtu_locked(dst)))
-		return TUNL_OK;
+	if (unlikely(mtu < TUNL_MTU_MIN + outer->overhead ||
+		     ip_mtu_locked(dst)))
+		return pmtu_fragment(skb, outer);
 
-	mtu -= PMTU_OVERHEAD;
+	mtu -= outer->overhead;
 	if (likely(skb->len <= mtu) ||
 	    (skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu))) {
-		*frag_off = htons(IP_DF);
+		outer->frag_off = htons(IP_DF);
 		return TUNL_OK;
 	}
 
 	if (!inner_df)
-		return TUNL_OK;
+		return pmtu_fragment(skb, outer);
 
 	tunl_icmp_send(skb, dev, ICMP_FRAG_NEEDED, mtu);
 	return TUNL_TOO_BIG;
+}
+
+/* An MTU for the device, from one below. */
+static int pmtu_less(int mtu, unsigned int overhead)
+{
+	return clamp_t(int, mtu - (int)overhead, TUNL_MTU_MIN,
+		       IP_MAX_MTU - overhead);
 }
 
 /*
  * What the underlay offers: the route's MTU metric, else the device's. Not the
  * learned path MTU: forged ICMP would shrink the interface for everyone.
  */
-static int pmtu_of_route(const struct dst_entry *dst)
+static int pmtu_of_route(const struct tunl_outer *outer)
 {
-	u32 mtu = dst_metric_raw(dst, RTAX_MTU) ?: READ_ONCE(dst->dev->mtu);
+	const struct dst_entry *dst = &outer->route->dst;
 
-	return clamp_t(int, mtu - PMTU_OVERHEAD, TUNL_MTU_MIN, PMTU_MTU_MAX);
+	return pmtu_less(dst_metric_raw(dst, RTAX_MTU) ?:
+			 READ_ONCE(dst->dev->mtu), outer->overhead);
 }
 
 /* What xmit_push() will ask for, so that no head is reallocated for it. */
-static unsigned int pmtu_headroom(const struct dst_entry *dst)
+static unsigned int pmtu_headroom(const struct tunl_outer *outer)
 {
+	const struct dst_entry *dst = &outer->route->dst;
+
 	return ip_tunnel_limit_headroom(LL_RESERVED_SPACE(dst->dev) +
-					dst->header_len + PMTU_OVERHEAD);
+					dst->header_len + outer->overhead);
 }
 
 /*
@@ -132,20 +148,17 @@ static void pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
 }
 
 /* Without a fixed endpoint: the device that packets are to leave by, if any. */
-static void pmtu_follow_link(struct net_device *dev, int link)
+static void pmtu_follow_link(struct net_device *dev,
+			     const struct tunl_config *config)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 	struct net_device *lower = NULL;
-	int mtu;
 
-	if (link)
-		lower = __dev_get_by_index(tunl->underlay, link);
+	if (config->parms.link)
+		lower = __dev_get_by_index(tunl->underlay, config->parms.link);
 	pmtu_carrier(tunl, lower);
-	if (!lower || tunl->mtu_pinned || pmtu_in_circle(dev, lower))
-		return;
-
-	mtu = lower->mtu - PMTU_OVERHEAD;
-	pmtu_set(dev, clamp_t(int, mtu, TUNL_MTU_MIN, PMTU_MTU_MAX));
+	if (lower && !tunl->mtu_pinned && !pmtu_in_circle(dev, lower))
+		pmtu_set(dev, pmtu_less(lower->mtu, config->overhead));
 }
 
 /**
@@ -159,26 +172,31 @@ static void pmtu_follow_link(struct net_device *dev, int link)
 void tunl_pmtu_follow(struct net_device *dev)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
-	const struct tunl_parms *parms;
-	struct rtable *rt;
-	__be32 local;
+	const struct tunl_config *config;
+	struct tunl_outer outer;
 
 	ASSERT_RTNL();
-	parms = &rtnl_dereference(tunl->config)->parms;
-	if (!parms->remote) {
-		pmtu_follow_link(dev, parms->link);
+	config = rtnl_dereference(tunl->config);
+	if (!config->parms.remote) {
+		pmtu_follow_link(dev, config);
 		return;
 	}
-	if (tunl_endpoint_route(dev, parms, parms->remote, &local, &rt))
+
+	outer = (struct tunl_outer) {
+		.parms = &config->parms,
+		.remote = config->parms.remote,
+		.overhead = config->overhead,
+	};
+	if (tunl_endpoint_route(dev, &outer))
 		return;
 
-	pmtu_carrier(tunl, rt->dst.dev);
-	if (!pmtu_in_circle(dev, rt->dst.dev)) {
-		WRITE_ONCE(dev->needed_headroom, pmtu_headroom(&rt->dst));
+	pmtu_carrier(tunl, outer.route->dst.dev);
+	if (!pmtu_in_circle(dev, outer.route->dst.dev)) {
+		WRITE_ONCE(dev->needed_headroom, pmtu_headroom(&outer));
 		if (!tunl->mtu_pinned)
-			pmtu_set(dev, pmtu_of_route(&rt->dst));
+			pmtu_set(dev, pmtu_of_route(&outer));
 	}
-	ip_rt_put(rt);
+	ip_rt_put(outer.route);
 }
 
 static void pmtu_rebind(struct work_struct *work)
@@ -204,20 +222,20 @@ static void pmtu_rebind_later(struct tunl_dev *tunl)
 /**
  * tunl_pmtu_notice() - the packet path has a new route to the endpoint
  * @dev:	the tunnel
- * @dst:	that route
+ * @outer:	has that route
  *
  * A changed route or underlay device empties the route cache, so the next
  * packet comes by here. Changing the MTU takes RTNL, hence later, in a work.
  * Called with bottom halves off.
  */
-void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst)
+void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 
-	if (READ_ONCE(tunl->lower) != dst->dev->ifindex ||
-	    READ_ONCE(dev->needed_headroom) != pmtu_headroom(dst) ||
+	if (READ_ONCE(tunl->lower) != outer->route->dst.dev->ifindex ||
+	    READ_ONCE(dev->needed_headroom) != pmtu_headroom(outer) ||
 	    (!READ_ONCE(tunl->mtu_pinned) &&
-	     READ_ONCE(dev->mtu) != pmtu_of_route(dst)))
+	     READ_ONCE(dev->mtu) != pmtu_of_route(outer)))
 		pmtu_rebind_later(tunl);
 }
 
@@ -276,11 +294,34 @@ int tunl_pmtu_change(struct net_device *dev, int mtu)
 
 	if (!tunl->mtu_following)
 		WRITE_ONCE(tunl->mtu_pinned, mtu != 0);
-	WRITE_ONCE(dev->mtu, mtu ?: PMTU_MTU_DEFAULT);
+	WRITE_ONCE(dev->mtu, mtu ?: pmtu_less(ETH_DATA_LEN,
+					      IP_MAX_MTU - dev->max_mtu));
 	/* Not now: the core is in the middle of changing the MTU. */
 	if (!mtu && dev->reg_state == NETREG_REGISTERED)
 		pmtu_rebind_later(tunl);
 	return 0;
+}
+
+/**
+ * tunl_pmtu_overhead() - the outer header has another size
+ * @dev:	the tunnel; it gets the sizes of one that has no endpoint yet, until
+ *		tunl_pmtu_follow()
+ * @overhead:	bytes
+ *
+ * Caller holds RTNL, or nobody knows the device yet.
+ */
+void tunl_pmtu_overhead(struct net_device *dev, unsigned int overhead)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+
+	dev->max_mtu = IP_MAX_MTU - overhead;
+	WRITE_ONCE(dev->needed_headroom, HH_DATA_ALIGN(ETH_HLEN) + overhead);
+	if (tunl->mtu_pinned)
+		return;
+	if (dev->reg_state == NETREG_REGISTERED)
+		pmtu_set(dev, pmtu_less(ETH_DATA_LEN, overhead));
+	else
+		dev->mtu = pmtu_less(ETH_DATA_LEN, overhead);
 }
 
 /**
@@ -292,11 +333,9 @@ void tunl_pmtu_setup(struct net_device *dev)
 	struct tunl_dev *tunl = netdev_priv(dev);
 
 	INIT_WORK(&tunl->rebind, pmtu_rebind);
-	dev->mtu = PMTU_MTU_DEFAULT;
-	dev->max_mtu = PMTU_MTU_MAX;
 	/* 0 means "follow the underlay"; tunl_pmtu_change() checks the rest. */
 	dev->min_mtu = 0;
-	dev->needed_headroom = HH_DATA_ALIGN(ETH_HLEN) + PMTU_OVERHEAD;
+	tunl_pmtu_overhead(dev, sizeof(struct iphdr));
 }
 
 /**

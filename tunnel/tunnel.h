@@ -22,6 +22,12 @@
  */
 #define TUNL_NESTING_MAX 4
 
+/* Carried: IPv4, or with mode mplsip or any also MPLS (RFC 4023). */
+static inline bool tunl_skb_is_ipv4(const struct sk_buff *skb)
+{
+	return likely(skb->protocol == htons(ETH_P_IP));
+}
+
 #define TUNL_MSG_NOT_CAPABLE \
 	"CAP_NET_ADMIN is needed where the tunnel was created"
 
@@ -35,7 +41,7 @@ enum tunl_verdict {
 
 /* What became of an ICMP error. */
 enum tunl_icmp {
-	TUNL_ICMP_FOREIGN,	/* not about a packet of protocol 4 */
+	TUNL_ICMP_FOREIGN,	/* not about what tunnels send */
 #define OUTCOME(outcome, ...) outcome,
 #include "verdicts.h"
 	TUNL_ICMP_MAX
@@ -47,6 +53,30 @@ enum tunl_icmp {
  */
 struct tunl_stats {
 	u64 drops[TUNL_VERDICT_MAX];
+};
+
+/**
+ * struct tunl_outer - the outer header in the making
+ * @parms:	what it is made of: the device's parameters, or for an external
+ *		device what came with the packet
+ * @df:		what the outer DF follows
+ * @overhead:	bytes the packet grows by
+ * @route:	route to @remote
+ * @counted:	@route is not remembered, and a reference is ours until it is
+ *		given to the skb
+ * @local:	outer source
+ * @remote:	outer destination; 0: not known yet
+ * @frag_off:	DF or nothing
+ */
+struct tunl_outer {
+	const struct tunl_parms	*parms;
+	enum tunl_df		df;
+	unsigned int		overhead;
+	struct rtable		*route;
+	bool			counted;
+	__be32			local;
+	__be32			remote;
+	__be16			frag_off;
 };
 
 /* main.c */
@@ -100,12 +130,20 @@ static inline struct hlist_head *tunl_config_bucket(const struct net *underlay,
 					  TUNL_CONFIG_BITS)];
 }
 
+static inline bool tunl_config_mode_valid(u8 proto)
+{
+	return !proto || proto == IPPROTO_IPIP ||
+	       (IS_ENABLED(CONFIG_MPLS) && proto == IPPROTO_MPLS);
+}
+
 void tunl_config_hide(struct net_device *dev);
 extern const struct nla_policy tunl_config_policy[];
 int tunl_config_init(struct net_device *dev);
 void tunl_config_destroy(struct net_device *dev);
 int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 		       gfp_t gfp);
+int tunl_config_load(struct nlattr *data[], bool may_wait,
+		     struct netlink_ext_ack *extack);
 int tunl_config_parse(const struct net_device *dev, struct tunl_parms *parms,
 		      struct nlattr *data[], struct netlink_ext_ack *extack);
 int tunl_config_validate(const struct net_device *dev,
@@ -127,10 +165,10 @@ bool tunl_endpoint_permitted(const struct net_device *dev);
 bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev);
 __be32 tunl_endpoint_gateway(const struct net_device *dev,
 			     const struct sk_buff *skb);
+struct ip_tunnel_info *tunl_endpoint_metadata(const struct net_device *dev,
+					      const struct sk_buff *skb);
 enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
-				      const struct tunl_parms *parms,
-				      __be32 remote, __be32 *local,
-				      struct rtable **route);
+				      struct tunl_outer *outer);
 
 /* route.c */
 int tunl_route_init(void);
@@ -166,12 +204,12 @@ void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb, __be32 remote,
 int tunl_pmtu_init(void);
 void tunl_pmtu_exit(void);
 enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
-				const struct dst_entry *dst, enum tunl_df df,
-				__be16 *frag_off);
+				struct tunl_outer *outer);
 void tunl_pmtu_setup(struct net_device *dev);
 int tunl_pmtu_change(struct net_device *dev, int mtu);
+void tunl_pmtu_overhead(struct net_device *dev, unsigned int overhead);
 void tunl_pmtu_follow(struct net_device *dev);
-void tunl_pmtu_notice(struct net_device *dev, const struct dst_entry *dst);
+void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer);
 void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event);
 
 #endif /* _TUNL_TUNNEL_H */

@@ -5,13 +5,13 @@
  */
 #ifdef VERDICT
 /* Why a packet is not sent; its counter in "ethtool -S"; the drop reason. */
-/* only IPv4 is carried */
-VERDICT(TUNL_NOT_IPV4, "tx_drop_not_ipv4", UNHANDLED_PROTO)
+/* the mode does not carry that: IPv4, MPLS, or any of the two */
+VERDICT(TUNL_PROTOCOL, "tx_drop_protocol", UNHANDLED_PROTO)
 /* no usable inner header */
 VERDICT(TUNL_MALFORMED, "tx_drop_malformed", IP_INHDR)
 /* inner TTL 0: must not travel further (RFC 2003 §3.1) */
 VERDICT(TUNL_TTL_ZERO, "tx_drop_ttl_zero", IP_INHDR)
-/* no remote, no pointopoint address, no gateway */
+/* no remote, no pointopoint address, no gateway; external: no metadata */
 VERDICT(TUNL_NO_ENDPOINT, "tx_drop_no_endpoint", IP_OUTNOROUTES)
 /* no route to the endpoint */
 VERDICT(TUNL_NO_ROUTE, "tx_drop_no_route", IP_OUTNOROUTES)
@@ -21,8 +21,10 @@ VERDICT(TUNL_LOOP_SELF, "tx_drop_loop_self", IP_OUTNOROUTES)
 VERDICT(TUNL_LOOP_SOURCE, "tx_drop_loop_source", IP_OUTNOROUTES)
 /* wrapped, or on this stack, TUNL_NESTING_MAX times */
 VERDICT(TUNL_LOOP_NESTED, "tx_drop_loop_nested", IP_OUTNOROUTES)
-/* inner DF set and larger than the path takes */
+/* inner DF set and larger than the path takes; or than IPv4 can be */
 VERDICT(TUNL_TOO_BIG, "tx_drop_too_big", PKT_TOO_BIG)
+/* UDP wanted, and module fou, which makes it, is not there */
+VERDICT(TUNL_NO_ENCAP, "tx_drop_no_encap", NOT_SPECIFIED)
 /* no room could be made for the outer header */
 VERDICT(TUNL_NO_MEMORY, "tx_drop_no_memory", NOMEM)
 /* the outer packet was refused further down, which has freed it */

@@ -3,29 +3,14 @@
  * The way of a packet out: validate, endpoint, does it fit, push, send.
  */
 #include <linux/icmp.h>
+#include <net/dst_cache.h>
 #include <net/dst_metadata.h>
 #include <net/icmp.h>
 #include <net/inet_ecn.h>
 #include <net/ip_tunnels.h>
+#include <net/mpls.h>
 
 #include "tunnel.h"
-
-/**
- * struct xmit_outer - the outer header in the making
- * @route:	route to @remote
- * @counted:	@route is not remembered, and a reference is ours until
- *		xmit_push() gives it to the skb
- * @local:	outer source
- * @remote:	outer destination
- * @frag_off:	DF or nothing
- */
-struct xmit_outer {
-	struct rtable	*route;
-	__be32		local;
-	__be32		remote;
-	__be16		frag_off;
-	bool		counted;
-};
 
 /*
  * Tunnels that this CPU is in the middle of sending through. Of its own: the
@@ -34,13 +19,27 @@ struct xmit_outer {
  */
 static DEFINE_PER_CPU(unsigned int, xmit_depth);
 
+/* A label stack: nothing in it can be wrong but its length. */
+static enum tunl_verdict xmit_validate_mpls(struct sk_buff *skb, u8 mode)
+{
+	if (skb->protocol != htons(ETH_P_MPLS_UC) || mode == IPPROTO_IPIP)
+		return TUNL_PROTOCOL;
+	if (skb_network_offset(skb) ||
+	    !pskb_may_pull(skb, sizeof(struct mpls_shim_hdr)))
+		return TUNL_MALFORMED;
+	return __this_cpu_read(xmit_depth) < TUNL_NESTING_MAX ?
+	       TUNL_OK : TUNL_LOOP_NESTED;
+}
+
 /* May reallocate the skb's head. */
-static enum tunl_verdict xmit_validate(struct sk_buff *skb)
+static enum tunl_verdict xmit_validate(struct sk_buff *skb, u8 mode)
 {
 	const struct iphdr *inner;
 
-	if (unlikely(skb->protocol != htons(ETH_P_IP)))
-		return TUNL_NOT_IPV4;
+	if (!tunl_skb_is_ipv4(skb))
+		return xmit_validate_mpls(skb, mode);
+	if (unlikely(mode == IPPROTO_MPLS))
+		return TUNL_PROTOCOL;
 
 	/* A packet socket or a BPF program may hand over anything. */
 	if (unlikely(skb_network_offset(skb) ||
@@ -70,10 +69,13 @@ static enum tunl_verdict xmit_validate(struct sk_buff *skb)
 static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 				       struct net_device *dev,
 				       struct tunl_config *config,
-				       struct xmit_outer *outer)
+				       struct tunl_outer *outer)
 {
 	enum tunl_verdict verdict;
 
+	outer->parms = &config->parms;
+	outer->df = config->df;
+	outer->overhead = config->overhead;
 	outer->remote = config->parms.remote ?: tunl_endpoint_gateway(dev, skb);
 	if (unlikely(!outer->remote))
 		return TUNL_NO_ENDPOINT;
@@ -82,27 +84,99 @@ static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 	if (likely(outer->route))
 		return TUNL_OK;
 
-	verdict = tunl_endpoint_route(dev, &config->parms, outer->remote,
-				      &outer->local, &outer->route);
+	verdict = tunl_endpoint_route(dev, outer);
 	if (verdict)
 		return verdict;
 
 	outer->counted = !tunl_route_keep(config, outer->remote, outer->local,
 					  outer->route);
 	if (config->parms.remote)
-		tunl_pmtu_notice(dev, &outer->route->dst);
+		tunl_pmtu_notice(dev, outer);
 	return TUNL_OK;
+}
+
+/*
+ * External: what comes with the packet takes the place of the parameters. A
+ * route is remembered where it came from, as for all the kernel's tunnels; through
+ * IPsec it is not, for tunl_route_keep()'s reasons.
+ */
+static enum tunl_verdict xmit_metadata(struct sk_buff *skb,
+				       struct net_device *dev,
+				       struct tunl_parms *parms,
+				       struct tunl_outer *outer)
+{
+	struct ip_tunnel_info *info = tunl_endpoint_metadata(dev, skb);
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	enum tunl_verdict verdict;
+	bool usable;
+	int hlen;
+
+	if (!info)
+		return TUNL_NO_ENDPOINT;
+
+	hlen = ip_encap_hlen(&info->encap);
+	if (hlen < 0)
+		return TUNL_NO_ENCAP;
+
+	*parms = (struct tunl_parms) {
+		.local = info->key.u.ipv4.src,
+		.remote = info->key.u.ipv4.dst,
+		.fwmark = skb->mark,
+		.encap = info->encap,
+		.ttl = info->key.ttl,
+		/* 1 is "inherit", and no other odd value is */
+		.tos = info->key.tos == TUNL_TOS_INHERIT ?
+		       TUNL_TOS_INHERIT : info->key.tos & ~INET_ECN_MASK,
+	};
+	outer->parms = parms;
+	/* Of itself the kernel's ipip sets none there. */
+	outer->df = tunl->stock ? TUNL_DF_CLEAR : TUNL_DF_COPY;
+	if (compat_metadata_df(info))
+		outer->df = TUNL_DF_SET;
+	outer->overhead = sizeof(struct iphdr) + hlen;
+	outer->remote = parms->remote;
+	outer->counted = true;
+
+	usable = ip_tunnel_dst_cache_usable(skb, info);
+	if (usable)
+		outer->route = dst_cache_get_ip4(&info->dst_cache,
+						 &outer->local);
+	if (outer->route)
+		return outer->route->dst.dev == dev ? TUNL_LOOP_SELF : TUNL_OK;
+
+	verdict = tunl_endpoint_route(dev, outer);
+	if (!verdict && usable && !dst_xfrm(&outer->route->dst))
+		dst_cache_set_ip4(&info->dst_cache, &outer->route->dst,
+				  outer->local);
+	return verdict;
 }
 
 /*
  * ECN follows the inner header, CE included (RFC 6040 §4.1): a congested
  * packet does not become an uncongested one by entering the tunnel.
  */
-static u8 xmit_tos(const struct tunl_parms *parms, const struct iphdr *inner)
+static u8 xmit_tos(const struct tunl_parms *parms, u8 inner)
 {
 	if (parms->tos & TUNL_TOS_INHERIT)
-		return inner->tos;
-	return (parms->tos & ~INET_ECN_MASK) | (inner->tos & INET_ECN_MASK);
+		return inner;
+	return (parms->tos & ~INET_ECN_MASK) | (inner & INET_ECN_MASK);
+}
+
+/*
+ * UDP, and GUE perhaps, in front of the inner packet: module fou's. It puts the
+ * flow into the source port, for those who spread by ports. May reallocate the
+ * skb's head. Returns the outer protocol, or 0: there is no such module.
+ */
+static noinline u8 xmit_encap(struct sk_buff *skb,
+			      const struct tunl_outer *outer, u8 proto)
+{
+	struct ip_tunnel_encap encap = outer->parms->encap;
+	struct flowi4 fl4 = {
+		.saddr = outer->local,
+		.daddr = outer->remote,
+	};
+
+	return ip_tunnel_encap(skb, &encap, &proto, &fl4) ? 0 : proto;
 }
 
 /*
@@ -110,28 +184,43 @@ static u8 xmit_tos(const struct tunl_parms *parms, const struct iphdr *inner)
  * outer header and the route; on failure the route is still the caller's.
  */
 static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
-				   const struct tunl_parms *parms,
-				   const struct xmit_outer *outer)
+				   const struct tunl_outer *outer)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	bool xnet = !net_eq(tunl->underlay, dev_net(dev));
+	const struct tunl_parms *parms = outer->parms;
 	struct dst_entry *dst = &outer->route->dst;
-	const struct iphdr *inner;
+	u8 proto = IPPROTO_IPIP, tos, ttl;
 	struct iphdr *iph;
+
+	if (tunl_skb_is_ipv4(skb)) {
+		tos = xmit_tos(parms, ip_hdr(skb)->tos);
+		ttl = parms->ttl ?: ip_hdr(skb)->ttl;
+	} else {
+		proto = IPPROTO_MPLS;
+		tos = xmit_tos(parms, 0);
+		ttl = parms->ttl ?: ip4_dst_hoplimit(dst);
+	}
 
 	/* Where the inner headers are matters to whoever segments or sums. */
 	if (skb_is_gso(skb) || skb->ip_summed == CHECKSUM_PARTIAL) {
 		if (unlikely(iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4)))
 			return TUNL_NO_MEMORY;
-		skb_set_inner_ipproto(skb, IPPROTO_IPIP);
+		skb_set_inner_ipproto(skb, proto);
 	} else {
 		skb->ip_summed = CHECKSUM_NONE;
 		skb->encapsulation = 0;
 	}
 
 	if (unlikely(skb_cow_head(skb, LL_RESERVED_SPACE(dst->dev) +
-				       dst->header_len + sizeof(*iph))))
+				       dst->header_len + outer->overhead)))
 		return TUNL_NO_MEMORY;
+
+	if (unlikely(parms->encap.type)) {
+		proto = xmit_encap(skb, outer, proto);
+		if (!proto)
+			return TUNL_NO_ENCAP;
+	}
 
 	skb_scrub_packet(skb, xnet);
 	/* A container does not choose a traffic class of the underlay's. */
@@ -144,18 +233,17 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 		skb_dst_set_noref(skb, dst);
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 
-	inner = ip_hdr(skb);
 	__skb_push(skb, sizeof(*iph));
 	skb_reset_network_header(skb);
 
 	iph = ip_hdr(skb);
 	iph->version = 4;
 	iph->ihl = sizeof(*iph) >> 2;
-	iph->tos = xmit_tos(parms, inner);
+	iph->tos = tos;
 	iph->id = 0;
 	iph->frag_off = outer->frag_off;
-	iph->ttl = parms->ttl ?: inner->ttl;
-	iph->protocol = IPPROTO_IPIP;
+	iph->ttl = ttl;
+	iph->protocol = proto;
 	iph->saddr = outer->local;
 	iph->daddr = outer->remote;
 
@@ -171,7 +259,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 
 /* Tell whoever can do something about it; once in a while. */
 static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
-			  const struct xmit_outer *outer,
+			  const struct tunl_outer *outer,
 			  enum tunl_verdict verdict)
 {
 	switch (verdict) {
@@ -184,6 +272,10 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 				     dev->name, TUNL_NESTING_MAX);
 		/* Deep in the stack is no place to send another packet. */
 		return;
+	case TUNL_NO_ENCAP:
+		net_warn_ratelimited("%s: encap: module fou is not loaded: modprobe fou\n",
+				     dev->name);
+		break;
 	case TUNL_LOOP_SOURCE:
 	case TUNL_NO_ENDPOINT:
 	case TUNL_NO_ROUTE:
@@ -207,18 +299,22 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
-	struct xmit_outer outer = {};
+	struct tunl_outer outer = {};
 	enum tunl_verdict verdict;
 	struct tunl_config *config;
+	struct tunl_parms metadata;
 	unsigned int len;
 	int err;
 
-	verdict = xmit_validate(skb);
+	config = rcu_dereference_bh(tunl->config);
+	verdict = xmit_validate(skb, config->parms.proto);
 	if (unlikely(verdict))
 		goto complain;
 
-	config = rcu_dereference_bh(tunl->config);
-	verdict = xmit_endpoint(skb, dev, config, &outer);
+	if (likely(!config->parms.external))
+		verdict = xmit_endpoint(skb, dev, config, &outer);
+	else
+		verdict = xmit_metadata(skb, dev, &metadata, &outer);
 	if (unlikely(verdict))
 		goto complain;
 
@@ -226,7 +322,8 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	 * Back to where it comes from: the endpoint routes it to us, we route it
 	 * to the endpoint (RFC 2003 §3.2). Local packets have no skb_iif.
 	 */
-	if (unlikely(skb->skb_iif && ip_hdr(skb)->saddr == outer.remote)) {
+	if (unlikely(skb->skb_iif && tunl_skb_is_ipv4(skb) &&
+		     ip_hdr(skb)->saddr == outer.remote)) {
 		verdict = TUNL_LOOP_SOURCE;
 		goto complain;
 	}
@@ -234,15 +331,14 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (unlikely(READ_ONCE(tunl->fault.pending)))
 		tunl_icmp_tell(skb, dev, outer.remote);
 
-	verdict = tunl_pmtu_fit(skb, dev, &outer.route->dst, config->df,
-				&outer.frag_off);
+	verdict = tunl_pmtu_fit(skb, dev, &outer);
 	if (unlikely(verdict))
 		goto drop;
 
 	len = skb->len;
-	verdict = xmit_push(skb, dev, &config->parms, &outer);
+	verdict = xmit_push(skb, dev, &outer);
 	if (unlikely(verdict))
-		goto drop;
+		goto complain;
 
 	/* net_xmit_eval() evaluates its argument twice. */
 	__this_cpu_inc(xmit_depth);
