@@ -78,6 +78,50 @@ check "given: three echoes" echoes m 10.9.0.2
 check_eq "given: nothing goes along to the wrapper" "$(counted a)" "mark 0 priority 0 connection 3 of 3"
 check_eq "given: nor from it" "$(counted m)" "mark 0 priority 0 connection 3 of 3"
 
+# When a wrapper was received is what its interface saw; of what crosses, the device it
+# arrives on says anew.
+times() { # NS DEV TO: whether the device's receive time is the wrapper's
+	/usr/bin/python3 -IS - "$@" <<-'END'
+		import ctypes, socket, struct, sys
+
+		SO_TIMESTAMPNS = 35
+		libc = ctypes.CDLL(None)
+
+		def enter(netns):
+		    with open("/run/netns/" + netns) as there:
+		        libc.setns(there.fileno(), 0x40000000)
+
+		def tap(netns, dev):
+		    enter(netns)
+		    sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+		    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+		    sock.settimeout(5)
+		    sock.bind((dev, 0x0800))
+		    return sock
+
+		def received(sock, token):
+		    while True:
+		        data, ancillary, _, _ = sock.recvmsg(2000, 200)
+		        if token in data:
+		            return [value for _, kind, value in ancillary if kind == SO_TIMESTAMPNS]
+
+		netns, dev, to = sys.argv[1:4]
+		wire, device = tap("a", "eth0"), tap(netns, dev)
+		enter("b")
+		sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		# the core begins to take times a moment after it is asked to
+		for number in range(20):
+		    token = b"at what time %d" % number
+		    sender.sendto(token, (to, 9))
+		    outer, inner = received(wire, token), received(device, token)
+		    if outer and inner and number > 9:
+		        print("the wrapper's" if outer == inner else "its own")
+		        break
+	END
+}
+check_eq "own: the wrapper's receive time" "$(times a own 10.9.1.1)" "the wrapper's"
+check_eq "given: a receive time of its own" "$(times m given 10.9.0.1)" "its own"
+
 # When to leave is the sender's to say, and goes along as through any veth, or a
 # container would lose its pacing; 6.1 does that for TCP only.
 ns a tc qdisc replace dev eth0 root fq

@@ -110,6 +110,14 @@ check_eq "source quench and parameter problem are not even heard" \
 	"$(rises error "${forwarded[@]}" "${from_r[@]}" error.type=4)$(
 	rises error "${forwarded[@]}" "${from_r[@]}" error.type=12)" ""
 
+# --- whoever ends sockets does not make it deaf
+
+must modprobe -q raw_diag
+check "its socket is one that ss lists" grep -q ':1 ' <<<"$(ns a ss -Hanw)"
+ns a ss -KHanw >/dev/null
+check_eq "ss -K does not end it" \
+	"$(rises error "${forwarded[@]}" "${from_r[@]}" error.type=11)" icmp_relayed+1
+
 # --- fragmentation needed
 
 for who in forwarded own; do
