@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=full engine=qemu timeout=900 debs=ipvsadm source=6.12
+# tunl-test: guests=1 suite=full engine=qemu timeout=2400 debs=ipvsadm source=6.12 pkgs=clang,bpftool,netcat-openbsd
 #
 # The kernel's own selftests that use ipip, unmodified, with the kernel's ipip and
 # with ours.  scripts/selftests puts the results into docs/compatibility.md.
@@ -12,26 +12,55 @@ ktap_begin
 
 selftests=$TUNL_CACHE/source/6.12/tools/testing/selftests
 
-# "DIRECTORY|COMMAND": pmtu.sh has dozens of cases, of which one is about ipip
-# without UDP; with_tunnels.sh makes tunnels, and a test of something else in
-# between, for which the programs have to be built: here it is to show one.
+# "DIRECTORY|COMMAND": pmtu.sh has dozens of cases, of which these are about ipip;
+# with_tunnels.sh makes tunnels, and a test of something else in between, which
+# here is to show one; test_tc_tunnel.sh and test_tunnel.sh want their programs.
 commands=(
-	'net|pmtu.sh pmtu_ipv4_ipv4_exception'
+	'net|pmtu.sh pmtu_ipv4_ipv4_exception pmtu_ipv4_fou4_exception pmtu_ipv4_gue4_exception'
 	'net/netfilter|conntrack_ipip_mtu.sh'
 	'net/netfilter|ipvs.sh'
 	'bpf|with_tunnels.sh ip tunnel show'
+	'bpf|test_tc_tunnel.sh ipv4 ipip none 100'
+	'bpf|test_tc_tunnel.sh ipv4 udp none 100'
+	'bpf|test_tc_tunnel.sh ipv4 udp none 2000'
+	'bpf|test_tc_tunnel.sh ipv4 udp mpls 100'
+	'bpf|test_tc_tunnel.sh ipv4 udp mpls 2000'
+	'bpf|test_tunnel.sh'
 )
+
+# The programs of those of bpf/, for this kernel, with the headers of their source. Of
+# those that do not build for it the test fails with both.
+build_programs() {
+	local source=${selftests%/tools/*} name flags
+
+	mkdir -p "$tmp/include/bpf" &&
+		cp "$source"/tools/lib/bpf/bpf_*.h "$tmp/include/bpf/" &&
+		/usr/bin/python3 "$source/scripts/bpf_doc.py" --header \
+			--file "$source/tools/include/uapi/linux/bpf.h" >"$tmp/include/bpf/bpf_helper_defs.h" &&
+		bpftool btf dump file /sys/kernel/btf/vmlinux format c >"$tmp/include/vmlinux.h" || return
+	flags=(-g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I "$tmp/include" -I "$selftests/bpf"
+		-I "$source/tools/include/uapi" -I /usr/include/x86_64-linux-gnu)
+	for name in test_tc_tunnel test_tunnel_kern; do
+		clang "${flags[@]}" -c "$selftests/bpf/progs/$name.c" -o "$selftests/bpf/$name.bpf.o" ||
+			note "$name does not build for this kernel"
+	done
+}
 
 # A line for each case of a test that has several, else one: "WHAT<tab>RESULT".
 verdicts() { # COMMAND STATUS OUTPUT
+	if grep -q 'PASS: ipip\|FAIL: ipip' "$3"; then
+		# of all kinds of tunnels, and these are other modules'
+		sed -nE "s/.*(PASS|FAIL): ipip\\b.*/${1%% *}, ipip\t\1/p" "$3" | sed 's/PASS/OK/'
+		return
+	fi
 	if grep -q '^TEST: ' "$3"; then
 		sed -nE "s/^TEST: (.*[^ ]) +\[ *([A-Z]+) *\].*/${1%% *}, \1\t\2/p" "$3"
 		return
 	fi
 	case $2 in
-	0) printf '%s\tOK\n' "${1%% *}" ;;
-	4) printf '%s\tSKIP\n' "${1%% *}" ;;
-	*) printf '%s\tFAIL\n' "${1%% *}" ;;
+	0) printf '%s\tOK\n' "$1" ;;
+	4) printf '%s\tSKIP\n' "$1" ;;
+	*) printf '%s\tFAIL\n' "$1" ;;
 	esac
 }
 
@@ -43,7 +72,7 @@ run_all() { # WHOSE
 		command=${entry#*|}
 		rc=0
 		# shellcheck disable=SC2086 # a name, and words after it
-		(cd "$selftests/${entry%|*}" && timeout 300 bash $command) \
+		(cd "$selftests/${entry%|*}" && timeout 600 bash ./$command) \
 			>"$tmp/out" 2>&1 </dev/null || rc=$?
 		verdicts "$command" "$rc" "$tmp/out" >>"$tmp/$1"
 		note "$1: $command: status $rc"
@@ -54,6 +83,8 @@ run_all() { # WHOSE
 must unpack_deb ipvsadm
 must test -e "$selftests/net/pmtu.sh"
 
+must build_programs
+mountpoint -q /sys/fs/bpf || must mount -t bpf bpf /sys/fs/bpf
 must modprobe ipip
 run_all kernel
 check "with the kernel's ipip something passes" grep -qP '\tOK$' "$tmp/kernel"
