@@ -56,7 +56,7 @@ struct ipip_stats {
 struct ctl_table;
 struct ctl_table_header;
 
-#define IPIP_PEER_PLACES 5
+#define IPIP_PEER_PLACES 4
 
 /**
  * struct ipip_peer - one tunnel device that is up
@@ -136,6 +136,8 @@ void ipip_main_mpls(bool wanted);
 
 /* rcv.c */
 int ipip_rcv_mpls(struct sk_buff *skb);
+int ipip_rcv_mpls_peer(struct sk_buff *skb);
+int ipip_rcv_mpls_stranger(struct sk_buff *skb);
 int ipip_rcv_peer(struct sk_buff *skb);
 int ipip_rcv_stranger(struct sk_buff *skb);
 int ipip_rcv(struct sk_buff *skb);

@@ -54,10 +54,17 @@ static struct xfrm_tunnel main_stranger_handler __read_mostly = {
 	.priority = INT_MAX,
 };
 
-static struct xfrm_tunnel main_mpls_handler __read_mostly = {
-	.handler = ipip_rcv_mpls,
+/* The same for protocol 137; sit is between the two. */
+static struct xfrm_tunnel main_mpls_peer_handler __read_mostly = {
+	.handler = ipip_rcv_mpls_peer,
 	.err_handler = main_err,
 	.priority = 1,
+};
+
+static struct xfrm_tunnel main_mpls_stranger_handler __read_mostly = {
+	.handler = ipip_rcv_mpls_stranger,
+	.err_handler = main_err,
+	.priority = INT_MAX,
 };
 
 static const struct net_protocol main_protocol_mpls = {
@@ -75,6 +82,30 @@ static bool main_tunnel4_present(void)
 	return xfrm4_tunnel_register && xfrm4_tunnel_deregister;
 }
 
+static int main_register_pair(struct xfrm_tunnel *peer,
+			      struct xfrm_tunnel *stranger,
+			      unsigned short family)
+{
+	int err;
+
+	err = xfrm4_tunnel_register(peer, family);
+	if (err)
+		return err;
+
+	err = xfrm4_tunnel_register(stranger, family);
+	if (err)
+		xfrm4_tunnel_deregister(peer, family);
+	return err;
+}
+
+static void main_unregister_pair(struct xfrm_tunnel *peer,
+				 struct xfrm_tunnel *stranger,
+				 unsigned short family)
+{
+	xfrm4_tunnel_deregister(stranger, family);
+	xfrm4_tunnel_deregister(peer, family);
+}
+
 /**
  * ipip_main_mpls() - take protocol 137, MPLS in IPv4 (RFC 4023), or give it back
  * @wanted:	a device wants it, or none does any more
@@ -89,7 +120,9 @@ void ipip_main_mpls(bool wanted)
 	ASSERT_RTNL();
 	if (wanted) {
 		err = main_tunnel4_present() ?
-		      xfrm4_tunnel_register(&main_mpls_handler, AF_MPLS) :
+		      main_register_pair(&main_mpls_peer_handler,
+					 &main_mpls_stranger_handler,
+					 AF_MPLS) :
 		      inet_add_protocol(&main_protocol_mpls, IPPROTO_MPLS);
 		held = !err;
 		if (err)
@@ -97,7 +130,9 @@ void ipip_main_mpls(bool wanted)
 	} else if (held) {
 		held = false;
 		if (main_tunnel4_present())
-			xfrm4_tunnel_deregister(&main_mpls_handler, AF_MPLS);
+			main_unregister_pair(&main_mpls_peer_handler,
+					     &main_mpls_stranger_handler,
+					     AF_MPLS);
 		else
 			inet_del_protocol(&main_protocol_mpls, IPPROTO_MPLS);
 	}
@@ -125,19 +160,10 @@ static int __init main_register_shared(void)
 {
 	int err;
 
-	err = xfrm4_tunnel_register(&main_peer_handler, AF_INET);
+	err = main_register_pair(&main_peer_handler, &main_stranger_handler,
+				 AF_INET);
 	if (err)
-		goto fail;
-
-	err = xfrm4_tunnel_register(&main_stranger_handler, AF_INET);
-	if (err) {
-		xfrm4_tunnel_deregister(&main_peer_handler, AF_INET);
-		goto fail;
-	}
-
-	return 0;
-fail:
-	pr_err("tunnel4 has another handler in our place (priority 1 or last); unload it first\n");
+		pr_err("tunnel4 has another handler in our place (priority 1 or last); unload it first\n");
 	return err;
 }
 
@@ -162,8 +188,8 @@ static int __init main_register_alone(void)
 static void main_unregister(void)
 {
 	if (main_tunnel4_present()) {
-		xfrm4_tunnel_deregister(&main_stranger_handler, AF_INET);
-		xfrm4_tunnel_deregister(&main_peer_handler, AF_INET);
+		main_unregister_pair(&main_peer_handler,
+				     &main_stranger_handler, AF_INET);
 	} else {
 		inet_del_protocol(&main_protocol, IPPROTO_IPIP);
 		unregister_module_notifier(&main_module_notifier);

@@ -23,7 +23,6 @@ enum peer_place {
 			 * with a multicast group for one
 			 */
 	PEER_ELSEWHERE,	/* all: gateway mode, in another netns or a VRF */
-	PEER_EXTERNAL,	/* all, which is one: kind ipip, external */
 	PEER_HERE,	/* nowhere: gateway mode, the route names the device */
 };
 
@@ -77,28 +76,39 @@ enum peer_rank {
 	PEER_RANK_PAIR,		/* remote and local */
 	PEER_RANK_REMOTE,
 	PEER_RANK_LOCAL,	/* or the group */
+	PEER_RANK_EXTERNAL,
 	PEER_RANK_ANY,
 	PEER_RANK_UNBOUND,	/* added to the others */
 	PEER_RANK_NONE = 2 * PEER_RANK_UNBOUND
 };
 
+/* The best so far, for packets with @proto inside that came in by @link. */
 struct peer_choice {
 	const struct ipip_peer	*peer;
 	unsigned int		rank;
+	int			link;
+	u8			proto;
 };
 
-static void peer_consider(struct peer_choice *best,
-			  const struct ipip_peer *peer, unsigned int rank,
-			  int link)
+static bool peer_carries(const struct ipip_peer *peer, u8 proto)
 {
-	if (peer->link != link)
+	return likely(peer->proto == proto) || !peer->proto;
+}
+
+static void peer_consider(struct peer_choice *best,
+			  const struct ipip_peer *peer, unsigned int rank)
+{
+	if (peer->link != best->link)
 		rank += PEER_RANK_UNBOUND;
-	if (rank < best->rank)
-		*best = (struct peer_choice) { .peer = peer, .rank = rank };
+	if (rank >= best->rank || !peer_carries(peer, best->proto))
+		return;
+
+	best->peer = peer;
+	best->rank = rank;
 }
 
 static void peer_choose_fixed(const struct ipip_net *in, __be32 remote,
-			      __be32 local, int link, struct peer_choice *best)
+			      __be32 local, struct peer_choice *best)
 {
 	const struct ipip_peer *peer;
 	struct rhlist_head *pos;
@@ -106,30 +116,25 @@ static void peer_choose_fixed(const struct ipip_net *in, __be32 remote,
 	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_FIXED, remote),
 			       node) {
 		if (peer->local == local)
-			peer_consider(best, peer, PEER_RANK_PAIR, link);
+			peer_consider(best, peer, PEER_RANK_PAIR);
 		else if (!peer->local)
-			peer_consider(best, peer, PEER_RANK_REMOTE, link);
+			peer_consider(best, peer, PEER_RANK_REMOTE);
 	}
 }
 
-static void peer_choose(const struct ipip_net *in, enum peer_place place,
-			__be32 addr, int link, unsigned int rank,
-			struct peer_choice *best)
+/* An external device goes before tunl0. */
+static void peer_choose_wildcard(const struct ipip_net *in, __be32 local,
+				 struct peer_choice *best)
 {
 	const struct ipip_peer *peer;
 	struct rhlist_head *pos;
 
-	rhl_for_each_entry_rcu(peer, pos, peer_list(in, place, addr), node)
-		peer_consider(best, peer, rank, link);
-}
-
-/* Of two that suit alike the first: an external device goes before tunl0. */
-static void peer_choose_wildcard(const struct ipip_net *in, __be32 local,
-				 int link, struct peer_choice *best)
-{
-	peer_choose(in, PEER_WILDCARD, local, link, PEER_RANK_LOCAL, best);
-	peer_choose(in, PEER_EXTERNAL, 0, link, PEER_RANK_ANY, best);
-	peer_choose(in, PEER_WILDCARD, 0, link, PEER_RANK_ANY, best);
+	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_WILDCARD, local),
+			       node)
+		peer_consider(best, peer, PEER_RANK_LOCAL);
+	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_WILDCARD, 0), node)
+		peer_consider(best, peer, peer->external ? PEER_RANK_EXTERNAL :
+							   PEER_RANK_ANY);
 }
 
 static struct ipip_peer *peer_find(const struct net_device *dev)
@@ -197,6 +202,7 @@ static const struct ipip_peer *peer_gateway_here(const struct ipip_net *in,
 	dev = peer_way_back(net, 0, outer->saddr, inner);
 	peer = dev ? peer_find(dev) : NULL;
 	if (!peer || peer->in != in || peer->key.place != PEER_HERE ||
+	    !peer_carries(peer, IPPROTO_IPIP) ||
 	    (peer->local && peer->local != outer->daddr))
 		return NULL;
 
@@ -215,7 +221,8 @@ peer_gateway_elsewhere(const struct ipip_net *in, const struct iphdr *outer,
 	int l3mdev, last = 0;
 
 	rhl_for_each_entry_rcu(peer, pos, list, node) {
-		if (peer->local && peer->local != outer->daddr)
+		if (!peer_carries(peer, IPPROTO_IPIP) ||
+		    (peer->local && peer->local != outer->daddr))
 			continue;
 
 		l3mdev = l3mdev_master_ifindex_rcu(peer->dev);
@@ -248,21 +255,14 @@ static const struct ipip_peer *peer_gateway(const struct ipip_net *in,
 	/* A broadcast may come from 0.0.0.0, which is no gateway. */
 	if ((!READ_ONCE(in->count[PEER_HERE]) &&
 	     !READ_ONCE(in->count[PEER_ELSEWHERE])) ||
-	    proto != IPPROTO_IPIP || !ip_hdr(skb)->saddr || !pskb_may_pull(skb, sizeof(*inner)))
+	    proto != IPPROTO_IPIP || !ip_hdr(skb)->saddr ||
+	    !pskb_may_pull(skb, sizeof(*inner)))
 		return NULL;
 
 	outer = ip_hdr(skb);
 	inner = (const struct iphdr *)skb->data;
 	peer = peer_gateway_here(in, dev_net(skb->dev), outer, inner);
 	return peer ?: peer_gateway_elsewhere(in, outer, inner);
-}
-
-/* What the lookup has found, if it carries such. */
-static const struct ipip_peer *peer_if_carries(const struct ipip_peer *peer,
-					       u8 proto)
-{
-	return !peer || likely(peer->proto == proto || !peer->proto) ? peer :
-								       NULL;
 }
 
 /**
@@ -283,26 +283,28 @@ static const struct ipip_peer *peer_if_carries(const struct ipip_peer *peer,
 const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
 					 struct sk_buff *skb, u8 proto)
 {
-	struct peer_choice best = { .rank = PEER_RANK_NONE };
+	struct peer_choice best = {
+		.rank = PEER_RANK_NONE,
+		.link = skb->dev->ifindex,
+		.proto = proto,
+	};
 	const struct iphdr *outer = ip_hdr(skb);
 	__be32 remote = outer->saddr, local = outer->daddr;
-	int link = skb->dev->ifindex;
 	const struct ipip_peer *peer;
 
-	peer_choose_fixed(in, remote, local, link, &best);
+	peer_choose_fixed(in, remote, local, &best);
 	if (best.peer && likely(!READ_ONCE(in->bound)))
-		return peer_if_carries(best.peer, proto);
+		return best.peer;
 
 	if (!best.peer) {
 		peer = peer_gateway(in, skb, proto);
 		if (peer)
-			return peer_if_carries(peer, proto);
+			return peer;
 	}
 
-	if (READ_ONCE(in->count[PEER_WILDCARD]) ||
-	    READ_ONCE(in->count[PEER_EXTERNAL]))
-		peer_choose_wildcard(in, local, link, &best);
-	return peer_if_carries(best.peer, proto);
+	if (READ_ONCE(in->count[PEER_WILDCARD]))
+		peer_choose_wildcard(in, local, &best);
+	return best.peer;
 }
 
 /**
@@ -351,8 +353,6 @@ static struct ipip_peer_key peer_key(struct net_device *dev,
 		return (struct ipip_peer_key) { PEER_WILDCARD, parms->remote };
 	if (parms->remote)
 		return (struct ipip_peer_key) { PEER_FIXED, parms->remote };
-	if (tunl->stock && parms->external)
-		return (struct ipip_peer_key) { PEER_EXTERNAL };
 	if (tunl->stock)
 		return (struct ipip_peer_key) { PEER_WILDCARD, parms->local };
 	if (!net_eq(dev_net(dev), tunl->underlay) || l3mdev_master_ifindex(dev))

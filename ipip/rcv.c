@@ -219,6 +219,14 @@ drop:
 }
 
 /*
+ * This CPU is in the middle of handing on what was inside a wrapper; bottom
+ * halves are off. Whatever brings a packet here again meanwhile (UDP around it, a
+ * rule that rewrote its destination) got it out of that one: its own length is the
+ * only bound to how often, and the stack is not for that.
+ */
+static DEFINE_PER_CPU(bool, rcv_busy);
+
+/*
  * A wrapper inside the wrapper, for us too: once more through the queue of the
  * interface it came in by, not deeper into the stack. Its VRF, which skb->dev is
  * now if it has one, would forget that it is a member's.
@@ -272,8 +280,9 @@ static void rcv_deliver_ingress(struct ipip_net *in, struct sk_buff *skb,
 	}
 
 	iph = ip_hdr(skb);
-	if (iph->protocol == IPPROTO_IPIP &&
-	    inet_addr_type_dev_table(net, skb->dev, iph->daddr) == RTN_LOCAL) {
+	if (unlikely(__this_cpu_read(rcv_busy)) ||
+	    (iph->protocol == IPPROTO_IPIP &&
+	     inet_addr_type_dev_table(net, skb->dev, iph->daddr) == RTN_LOCAL)) {
 		rcv_deliver_again(in, skb, vrf ? member : skb->dev->ifindex);
 		return;
 	}
@@ -285,8 +294,10 @@ static void rcv_deliver_ingress(struct ipip_net *in, struct sk_buff *skb,
 	IPCB(skb)->iif = member;
 	skb_orphan(skb);
 
+	__this_cpu_write(rcv_busy, true);
 	NF_HOOK(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb, skb->dev,
 		NULL, rcv_ingress_finish);
+	__this_cpu_write(rcv_busy, false);
 }
 
 /*
@@ -372,31 +383,55 @@ int ipip_rcv_peer(struct sk_buff *skb)
 }
 
 /**
- * ipip_rcv_mpls() - handler of protocol 137, of tunnel4 or by itself
+ * ipip_rcv_mpls_peer() - tunnel4 handler: labels that configured endpoints send
+ * @skb:	outer packet, skb->data behind its header
+ *
+ * Return: 0, the skb consumed; or -ENOENT, the skb left to the next handler.
+ */
+int ipip_rcv_mpls_peer(struct sk_buff *skb)
+{
+	struct ipip_net *in = ipip_net(dev_net(skb->dev));
+
+	return rcv_peer(in, skb, IPPROTO_MPLS) ? 0 : -ENOENT;
+}
+
+/**
+ * ipip_rcv_mpls_stranger() - last tunnel4 handler: labels nobody else took
  * @skb:	outer packet, skb->data behind its header; consumed
  *
- * Strangers' labels are refused, whatever net.ipv4.ipip.accept says of their
- * IPv4: nobody ever asked for an open label switch.
+ * Refused, whatever net.ipv4.ipip.accept says of strangers' IPv4: nobody ever asked
+ * for an open label switch.
  *
  * Return: 0 always.
  */
-int ipip_rcv_mpls(struct sk_buff *skb)
+int ipip_rcv_mpls_stranger(struct sk_buff *skb)
 {
 	const struct net *net = dev_net(skb->dev);
 	struct ipip_net *in = ipip_net(net);
-
-	if (rcv_peer(in, skb, IPPROTO_MPLS))
-		return 0;
 
 	ipip_policy_log_refused(net, ip_hdr(skb));
 	ipip_stats_drop(in, skb, IPIP_REFUSED);
 	return 0;
 }
 
+/**
+ * ipip_rcv_mpls() - handler of protocol 137 where tunnel4 is not loaded
+ * @skb:	outer packet, skb->data behind its header; consumed
+ *
+ * Return: 0 always.
+ */
+int ipip_rcv_mpls(struct sk_buff *skb)
+{
+	if (ipip_rcv_mpls_peer(skb))
+		ipip_rcv_mpls_stranger(skb);
+	return 0;
+}
+
 /*
  * No error about an error, however it is wrapped, nor about what this host has
  * wrapped itself (RFC 1122 §3.2.2): our answer may be routed into a tunnel that
- * ends here, and come back as the next one to refuse, for ever.
+ * ends here, and come back as the next one to refuse, for ever. Who sent UDP would be
+ * told of a protocol he has not used, with a header that is not as he sent it.
  */
 static bool rcv_may_answer(const struct sk_buff *skb)
 {
@@ -405,7 +440,8 @@ static bool rcv_may_answer(const struct sk_buff *skb)
 	const u8 *type;
 	u8 type_copy;
 
-	if (skb->dev->flags & IFF_LOOPBACK)
+	if (skb->dev->flags & IFF_LOOPBACK ||
+	    ip_hdr(skb)->protocol != IPPROTO_IPIP)
 		return false;
 
 	inner = skb_header_pointer(skb, 0, sizeof(copy), &copy);

@@ -223,6 +223,38 @@ deep() {
 	must ip netns del D
 }
 
+# UDP between the headers, so that no wrapper is seen in the wrapper: as many as a
+# datagram has room for, each of which brings the packet back.
+deep_in_udp() {
+	local levels=200 before
+	modprobe -q fou || { note "no fou here"; return; }
+	must sysctl -qw net.ipv4.ipip.accept=any
+	must ip fou add port 5555 ipproto 4
+	before=$(ingress_count)
+	ns P /usr/bin/python3 -IS - $levels <<-'END'
+		import socket, struct, sys
+		def header(payload):
+		    words = [0x4500, 20 + len(payload), 1, 0, 64 << 8 | 17, 0, 0xc000, 0x202, 0xc000, 0x201]
+		    total = sum(words)
+		    while total >> 16:
+		        total = (total & 0xffff) + (total >> 16)
+		    words[5] = ~total & 0xffff
+		    return struct.pack("!10H", *words) + payload
+		packet = b""
+		for level in range(int(sys.argv[1])):
+		    packet = header(struct.pack("!4H", 1994, 5555 if level else 7, 8 + len(packet), 0) + packet)
+		sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		sender.sendto(packet, ("192.0.2.1", 5555))
+	END
+	unwrapped() { [ "$(ingress_count)" = $((before + levels)) ]; }
+	check "deep in UDP: $levels times unwrapped, and alive" poll 20 unwrapped
+	must ip fou del port 5555
+	must rmmod fou
+	must sysctl -qw net.ipv4.ipip.accept=auto
+}
+
+ingress_count() { awk '$1 == "delivered_ingress" { print $2 }' /proc/net/ipip; }
+
 # From this host to itself: what is inside must not pass as local.
 loopback() {
 	must sysctl -qw net.ipv4.ipip.accept=any
@@ -338,6 +370,7 @@ must sysctl -qw net.ipv4.ipip.deliver=device
 ping_pong
 circle
 deep
+deep_in_udp
 loopback
 vrf
 container

@@ -66,6 +66,28 @@ ip -n b link set mpls type ipip mode any
 check_eq "mode any wants it" "$(answer)" silence
 ip -n b link set mpls type ipip mode mplsip
 
+# --- two of kind tunl with that remote: each gets its own
+
+nl_b() { ns b /usr/bin/python3 -IS "$TUNL_TOP/tests/netlink.py" "$@"; }
+ip -n b link del mpls
+received() { # of an IPv4 packet and a label from there: what each of the two has
+	wire send a outer.src=10.0.1.1 outer.dst=10.0.1.2 src=10.9.0.1 dst=10.9.0.2
+	wire send a outer.src=10.0.1.1 outer.dst=10.0.1.2 outer.mpls=100 src=10.9.0.1 dst=10.9.0.2
+	sleep 0.3
+	echo "$(dev_counter b four rx_packets) $(dev_counter b lab rx_packets)"
+}
+for order in "four:4 lab:137" "lab:137 four:4"; do
+	for dev in $order; do
+		must nl_b add "${dev%:*}" remote=10.0.1.1 proto="${dev#*:}"
+		must ip -n b link set "${dev%:*}" up
+	done
+	check_eq "$order: IPv4 to the one, labels to the other" "$(received)" "1 1"
+	ip -n b link del four
+	ip -n b link del lab
+done
+ip -n b link add mpls type ipip remote 10.0.1.1 local 10.0.1.2 mode mplsip ttl 64
+ip -n b link set mpls up
+
 # --- both ways
 
 ip -n a link add mpls type ipip remote 10.0.1.2 local 10.0.1.1 mode mplsip ttl 64
@@ -153,6 +175,20 @@ ip -n b link set mpls down
 check_eq "down here, and up elsewhere: refused" "$(labels 10.0.1.1)" "drop_refused "
 ip -n a link set mpls down
 check_eq "down everywhere: tunnel4 answers itself" "$(answer)" icmp=3/3
+# sit has a handler behind the endpoints' and before the one that refuses.
+if modprobe -q sit; then
+	ip -n b link set mpls up
+	must ip -n b link add labels type sit remote 10.0.1.3 local 10.0.1.2 mode any
+	must ip -n b link set labels up
+	check_eq "beside sit: its labels are left to it" \
+		"$(labels 10.0.1.3; dev_counter b labels rx_packets)" 1
+	check_eq "and the endpoint's are not" "$(labels 10.0.1.1)" "delivered_device "
+	ip -n b link del labels
+	ip -n b link set mpls down
+	must rmmod sit
+else
+	note "no sit here"
+fi
 check "what holds tunnel4 is let go" unload
 check "tunnel4 goes" rmmod tunnel4
 
