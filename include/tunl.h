@@ -76,12 +76,29 @@ enum tunl_df {
 };
 
 /**
+ * struct tunl_header - what goes in front of the inner packet, addresses aside
+ * @encap:	UDP, UDP and GUE, or nothing, behind the outer header
+ * @overhead:	bytes a packet grows by: the outer header, and @encap's
+ * @df:		enum tunl_df
+ * @ttl:	as in struct tunl_parms
+ * @tos:	as in struct tunl_parms
+ *
+ * Small, since the transmit path copies it.
+ */
+struct tunl_header {
+	struct ip_tunnel_encap	encap;
+	u16			overhead;
+	u8			df;
+	u8			ttl;
+	u8			tos;
+};
+
+/**
  * struct tunl_config - configuration in force, never changed once published
  * @parms:	the administrator's parameters, with @parms.remote resolved:
  *		explicit remote, else pointopoint address, else 0 (the gateway
  *		of each packet's route is the endpoint)
- * @df:		what @parms.pmtudisc means for the device's kind
- * @overhead:	bytes a packet grows by: the outer header, and @parms.encap's
+ * @header:	what they come to, for the device's kind
  * @serial:	no other configuration has or had it: a route that is remembered
  *		for an old one is never used for a new one
  * @dev:	the device. Not a reference: it lives as long as this can be found
@@ -93,8 +110,7 @@ enum tunl_df {
  */
 struct tunl_config {
 	struct tunl_parms	parms;
-	enum tunl_df		df;
-	unsigned int		overhead;
+	struct tunl_header	header;
 	u64			serial;
 	struct net_device	*dev;
 	struct hlist_node	node;

@@ -87,6 +87,9 @@ check "remcsum is gue's: refused" says "no such flag" \
 	ip -n a link add bad type ipip remote 10.0.2.9 encap fou encap-dport 5 encap-remcsum
 check "after all of that no device" no_device bad
 check "kind tunl takes it too" nl add many ttl=64 15=0100 18=15b3
+check "a change of one of them" nl change many 18=1615
+check_eq "leaves the others alone" "$(nl show many | grep -oE '(15|18)=[^ ]*' | tr '\n' ' ')" "15=0100 18=1615 "
+check "and back" nl change many 18=15b3
 check_eq "and leaves room" "$(mtu a many)" 1472
 check "an MTU that leaves none: refused" says . ip -n a link set many mtu 65508
 check "the most there can be" ip -n a link set many mtu 65507
@@ -203,6 +206,29 @@ wire send r "${error[@]}" outer.udp=999:5555 error.quote=28
 deferred() { [ "$(counts icmp_deferred)" = $((relayed + 1)) ]; }
 check "a quote of 8 bytes: with the next packet" poll 10 deferred
 check "which is told" grep -q icmp=3/1 <<<"$(wire carry h h/eth0 src=10.1.0.2 dst=10.9.0.2)"
+# Labels are not to be taken for an IPv4 header, nor for one of GUE.
+what_of() { # FIELD...: which counters a quote of those raises
+	local before
+	before=$(ns a cat /proc/net/tunl)
+	wire send r "${error[@]}" error.quote=128 "$@"
+	sleep 0.3
+	ns a cat /proc/net/tunl | diff <(echo "$before") - | sed -n 's/^> \([^ ]*\) .*/\1/p' | tr '\n' ' '
+}
+must ip -n a link add labels type ipip remote 10.0.2.2 local 10.0.1.1 mode mplsip \
+	encap fou encap-sport auto encap-dport 5397
+must ip -n a link set labels up
+for label in 100 100000 300000 600000; do
+	check_eq "label $label behind UDP: with the next packet" \
+		"$(what_of outer.dst=10.0.2.2 outer.udp=999:5397 "outer.mpls=$label")" "icmp_deferred "
+done
+must ip -n a link set labels type ipip mode mplsip encap gue encap-sport auto encap-dport 5397
+check_eq "and behind GUE" \
+	"$(what_of outer.dst=10.0.2.2 outer.udp=999:5397 outer.gue=1 outer.mpls=100)" "icmp_deferred "
+# With 8 bytes quoted it is not known whether the inner packet had DF; ours did.
+must ip -n a link set labels type ipip mode ipip nopmtudisc encap fou encap-sport auto encap-dport 5397
+check_eq "fragmentation needed, 8 bytes quoted: believed" \
+	"$(what_of error.code=4 error.mtu=1300 error.quote=28 outer.dst=10.0.2.2 outer.udp=999:5397)" "icmp_deferred "
+ip -n a link del labels
 ip -n r link set eth1 mtu 1500
 forget a b
 
@@ -220,6 +246,13 @@ check "without it the sender is told" \
 check_eq "and the drop has a name" "$(tx_counter a fou tx_drop_no_encap)" $((dropped + 1))
 check "a line says what is missing" poll 5 klog_has "fou: encap: module fou is not loaded"
 must modprobe fou
+must ip -n a link add sized type ipip remote 192.0.2.9 local 10.0.1.1 \
+	encap gue encap-sport auto encap-dport 5555 encap-remcsum
+size=$(mtu a sized)
+must rmmod fou
+must ip -n a link set sized address 10.0.1.2
+must modprobe fou
+check_eq "a change meanwhile does not change the size of it" "$(mtu a sized)" "$size"
 check "with it, it goes on" outer proto=17 dport=5555 inner=same -- dst=10.9.0.2
 
 ktap_end

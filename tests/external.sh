@@ -139,6 +139,21 @@ check "those are refused" test "$(rx_counter a drop_refused)" -ge 4
 check "a pointopoint address is no endpoint" \
 	grep -q 'peer 0.0.0.0' <<<"$(ip -n a addr add 10.9.5.1 peer 10.0.2.2 dev ext; ip -n a link show ext)"
 
+ip -n a link del ext
+check "pmtudisc=N" nl add ext 19= pmtudisc=0
+ip -n a link set ext up
+ip -n a addr add 10.9.0.1/32 dev ext
+ip -n a route add 10.9.1.0/24 encap ip dst 10.0.2.1 dev ext
+check "never DF, as without external" outer dst=10.0.2.1 df=0 inner.df=1 -- dst=10.9.1.1 df=1
+df() { # a packet whose metadata has DF, and is too big: what its error comes to
+	local before
+	before=$(ns a cat /proc/net/tunl)
+	wire send r "${error[@]}" error.code=4 error.mtu=1300 outer.df=1 size=1400 dst=10.9.1.1
+	sleep 0.3
+	ns a cat /proc/net/tunl | diff <(echo "$before") - | sed -n 's/^> \([^ ]*\) .*/\1/p' | tr '\n' ' '
+}
+check_eq "what brought DF with it has its error heard" "$(df)" "icmp_deferred "
+
 # A container chooses no endpoints, by whatever metadata.
 ip -n a link add given type tunl
 background container init unshare -U -r -n sleep 600

@@ -4,6 +4,8 @@
  * sees one struct tunl_config or the next, never a mixture.
  */
 #include <linux/module.h>
+#include <linux/udp.h>
+#include <net/gue.h>
 #include <net/ip_tunnels.h>
 #include <net/netns/generic.h>
 
@@ -296,6 +298,26 @@ static void config_reset_stock(struct tunl_parms *parms, struct nlattr *data[])
 	};
 }
 
+/* With kind ipip, what is not asked for is 0 as soon as any of it is. */
+static void config_overlay_encap(const struct tunl_dev *tunl,
+				 struct ip_tunnel_encap *encap,
+				 struct nlattr *data[])
+{
+	struct ip_tunnel_encap asked;
+
+	if (!ip_tunnel_netlink_encap_parms(data, &asked))
+		return;
+
+	if (tunl->stock || data[IFLA_IPTUN_ENCAP_TYPE])
+		encap->type = asked.type;
+	if (tunl->stock || data[IFLA_IPTUN_ENCAP_FLAGS])
+		encap->flags = asked.flags;
+	if (tunl->stock || data[IFLA_IPTUN_ENCAP_SPORT])
+		encap->sport = asked.sport;
+	if (tunl->stock || data[IFLA_IPTUN_ENCAP_DPORT])
+		encap->dport = asked.dport;
+}
+
 /**
  * tunl_config_parse() - overlay parameters with what netlink asks for
  * @dev:	the tunnel, perhaps not registered yet
@@ -310,15 +332,13 @@ int tunl_config_parse(const struct net_device *dev, struct tunl_parms *parms,
 		      struct nlattr *data[], struct netlink_ext_ack *extack)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
-	struct ip_tunnel_encap encap;
 
 	if (tunl->stock)
 		config_reset_stock(parms, data);
 	if (!data)
 		return tunl_config_validate(dev, parms, NULL, extack);
 
-	if (ip_tunnel_netlink_encap_parms(data, &encap))
-		parms->encap = encap;
+	config_overlay_encap(tunl, &parms->encap, data);
 	if (data[IFLA_IPTUN_COLLECT_METADATA])
 		parms->external = true;
 
@@ -463,12 +483,22 @@ static enum tunl_df config_df(const struct tunl_dev *tunl,
 	return parms->pmtudisc ? TUNL_DF_COPY : TUNL_DF_CLEAR;
 }
 
-/* If fou has gone since, nothing is sent, and what the size is does not matter. */
-static unsigned int config_encap_size(const struct tunl_parms *parms)
+/*
+ * What module fou would say (ip_encap_hlen()): it may have gone, and come back
+ * without anybody asking it again.
+ */
+static unsigned int config_encap_size(const struct ip_tunnel_encap *encap)
 {
-	struct ip_tunnel_encap encap = parms->encap;
+	unsigned int size = sizeof(struct udphdr);
 
-	return max(ip_encap_hlen(&encap), 0);
+	if (encap->type == TUNNEL_ENCAP_NONE)
+		return 0;
+	if (encap->type == TUNNEL_ENCAP_GUE) {
+		size += sizeof(struct guehdr);
+		if (encap->flags & TUNNEL_ENCAP_FLAG_REMCSUM)
+			size += GUE_PLEN_REMCSUM + GUE_LEN_PRIV;
+	}
+	return size;
 }
 
 /* RTNL. Does not come round. */
@@ -486,8 +516,13 @@ static struct tunl_config *config_alloc(struct net_device *dev,
 		return NULL;
 
 	config->parms = *parms;
-	config->df = config_df(tunl, parms);
-	config->overhead = sizeof(struct iphdr) + config_encap_size(parms);
+	config->header = (struct tunl_header) {
+		.encap = parms->encap,
+		.overhead = sizeof(struct iphdr) + config_encap_size(&parms->encap),
+		.df = config_df(tunl, parms),
+		.ttl = parms->ttl,
+		.tos = parms->tos,
+	};
 	config->dev = dev;
 	config->serial = ++config_serial;
 	return config;
@@ -559,8 +594,8 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 		rcu_assign_pointer(tunl->config, new);
 		config_show(new);
 		hlist_del_init_rcu(&old->node);
-		if (new->overhead != old->overhead)
-			tunl_pmtu_overhead(dev, new->overhead);
+		if (new->header.overhead != old->header.overhead)
+			tunl_pmtu_overhead(dev, new->header.overhead);
 		kfree_rcu(old, rcu);
 	}
 	WRITE_ONCE(tunl->parms.link, parms->link);
@@ -593,7 +628,7 @@ int tunl_config_init(struct net_device *dev)
 		return -ENOMEM;
 
 	config_keep_route(dev, &tunl->parms);
-	tunl_pmtu_overhead(dev, config->overhead);
+	tunl_pmtu_overhead(dev, config->header.overhead);
 	rcu_assign_pointer(tunl->config, config);
 	config_show(config);
 	config_mirror(dev, &tunl->parms);

@@ -237,19 +237,11 @@ static bool endpoint_inner_input(struct sk_buff *skb, struct net_device *dev,
  */
 bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 {
-	__be32 source = compat_source_before_nat(skb);
-	const struct iphdr *inner = ip_hdr(skb);
 	struct net *net = dev_net(dev);
-	struct flowi4 fl4 = {
-		.daddr = inner->daddr,
-		.saddr = source,
-		.flowi4_oif = dev->ifindex,
-		.flowi4_mark = skb->mark,
-		.flowi4_tos = RT_TOS(inner->tos) & INET_DSCP_MASK,
-		.flowi4_proto = inner->protocol,
-		.flowi4_flags = FLOWI_FLAG_ANYSRC,
-	};
+	const struct iphdr *inner;
+	struct flowi4 fl4;
 	struct rtable *rt;
+	__be32 source;
 
 	/* Nobody is told about a label stack; its labels are no addresses. */
 	if (!tunl_skb_is_ipv4(skb))
@@ -263,10 +255,21 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 	if (skb->sk && skb->sk->sk_family == AF_PACKET)
 		return false;
 
+	source = compat_source_before_nat(skb);
 	if (endpoint_inner_input(skb, dev, source))
 		return true;
 
-	fl4.flowi4_uid = sock_net_uid(net, skb_to_full_sk(skb));
+	inner = ip_hdr(skb);
+	fl4 = (struct flowi4) {
+		.daddr = inner->daddr,
+		.saddr = source,
+		.flowi4_oif = dev->ifindex,
+		.flowi4_mark = skb->mark,
+		.flowi4_tos = RT_TOS(inner->tos) & INET_DSCP_MASK,
+		.flowi4_proto = inner->protocol,
+		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+		.flowi4_uid = sock_net_uid(net, skb_to_full_sk(skb)),
+	};
 	/* Not through IPsec: what its policies want has been done. */
 	rt = __ip_route_output_key(net, &fl4);
 	if (IS_ERR(rt))
@@ -338,19 +341,13 @@ __be32 tunl_endpoint_gateway(const struct net_device *dev,
 	return tunl->stock && tunl_skb_is_ipv4(skb) ? ip_hdr(skb)->daddr : 0;
 }
 
-static u8 endpoint_outer_proto(const struct tunl_parms *parms)
-{
-	if (parms->encap.type != TUNNEL_ENCAP_NONE)
-		return IPPROTO_UDP;
-	return parms->proto == IPPROTO_MPLS ? IPPROTO_MPLS : IPPROTO_IPIP;
-}
-
 /**
  * tunl_endpoint_route() - look up the route of outer packets
  * @dev:	the tunnel
- * @outer:	@parms and @remote are given. On success @local is the outer
- *		source: the configured one, else routing's choice (the address of
- *		the interface the packet leaves by); and @route has a reference
+ * @parms:	its parameters, or for an external device what came with the packet
+ * @outer:	@remote and @flow_flags are given. On success @local is the outer source: the
+ *		configured one, else routing's choice (the address of the
+ *		interface the packet leaves by); and @route has a reference
  *
  * What differs from packet to packet takes no part, or the route could not be
  * kept: a DSCP taken from the inner header, a source port made from the flow.
@@ -359,21 +356,26 @@ static u8 endpoint_outer_proto(const struct tunl_parms *parms)
  * Return: TUNL_OK, TUNL_NO_ROUTE or TUNL_LOOP_SELF.
  */
 enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
+				      const struct tunl_parms *parms,
 				      struct tunl_outer *outer)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
-	const struct tunl_parms *parms = outer->parms;
 	struct flowi4 fl4 = {
 		.daddr = outer->remote,
 		.saddr = parms->local,
 		.flowi4_mark = parms->fwmark,
 		.flowi4_tos = parms->tos & TUNL_TOS_INHERIT ? 0 :
 			      parms->tos & INET_DSCP_MASK,
-		.flowi4_proto = endpoint_outer_proto(parms),
-		.fl4_sport = parms->encap.sport,
-		.fl4_dport = parms->encap.dport,
+		.flowi4_proto = parms->proto ?: IPPROTO_IPIP,
+		.flowi4_flags = outer->flow_flags,
 	};
 	struct rtable *rt;
+
+	if (parms->encap.type != TUNNEL_ENCAP_NONE) {
+		fl4.flowi4_proto = IPPROTO_UDP;
+		fl4.fl4_sport = parms->encap.sport;
+		fl4.fl4_dport = parms->encap.dport;
+	}
 
 	/* A device of a VRF: by any member of it, as the kernel's tunnels do. */
 	if (parms->link) {

@@ -33,6 +33,8 @@
  * @icmp:	its header
  * @outer:	the outer header it quotes
  * @port:	outer destination port it quotes, if it is of UDP
+ * @sent_by:	then also the parameters of a tunnel that sends to it. Under the RCU
+ *		read lock
  * @overhead:	bytes from the outer header's first to the inner one's
  * @inner:	as much of the inner header as it quotes, then zeroes
  * @quoted:	bytes of the inner packet it quotes; of a label stack, none
@@ -52,6 +54,8 @@ struct icmp_error {
 	unsigned int	quoted;
 	u8		type;
 	u8		code;
+
+	const struct tunl_parms *sent_by;
 };
 
 /* Could a device of ours have sent the quoted packet? */
@@ -85,8 +89,7 @@ static bool icmp_sends(const struct tunl_config *config,
  * UDP is what half of the world's errors are about. Ours are those about a port
  * that a tunnel to that destination, or one without any, sends to.
  */
-static bool icmp_encapsulated(const struct net *net,
-			      const struct icmp_error *error)
+static bool icmp_encapsulated(const struct net *net, struct icmp_error *error)
 {
 	const __be32 remotes[] = { error->outer.daddr, 0 };
 	const struct tunl_config *config;
@@ -94,8 +97,10 @@ static bool icmp_encapsulated(const struct net *net,
 
 	for (i = 0; i < ARRAY_SIZE(remotes); i++)
 		tunl_config_for_each(config, net, remotes[i])
-			if (icmp_sends(config, error))
+			if (icmp_sends(config, error)) {
+				error->sent_by = &config->parms;
 				return true;
+			}
 	return false;
 }
 
@@ -130,22 +135,26 @@ static bool icmp_concerns(const struct net *net, const struct sk_buff *skb,
 }
 
 /*
- * How far the inner packet begins behind the outer header: behind UDP, and
- * where no IPv4 header follows that, behind GUE with its options.
+ * Where the inner packet begins in the quote: behind the outer header and UDP, and
+ * behind GUE with its options. False: there are labels, or it cannot be told.
  */
-static unsigned int icmp_overhead(const struct sk_buff *skb,
-				  const struct icmp_error *error)
+static bool icmp_quotes_ipv4(const struct sk_buff *skb,
+			     struct icmp_error *error)
 {
-	unsigned int overhead = sizeof(error->outer);
 	struct guehdr gue;
 
+	error->overhead = sizeof(error->outer);
 	if (error->outer.protocol != IPPROTO_UDP)
-		return overhead;
+		return error->outer.protocol == IPPROTO_IPIP;
 
-	overhead += sizeof(struct udphdr);
-	if (skb_copy_bits(skb, overhead, &gue, sizeof(gue)) || gue.version)
-		return overhead;
-	return overhead + sizeof(gue) + gue.hlen * sizeof(u32);
+	error->overhead += sizeof(struct udphdr);
+	if (error->sent_by->encap.type != TUNNEL_ENCAP_GUE)
+		return error->sent_by->proto != IPPROTO_MPLS;
+
+	if (skb_copy_bits(skb, error->overhead, &gue, sizeof(gue)))
+		return false;
+	error->overhead += sizeof(gue) + gue.hlen * sizeof(u32);
+	return !gue.control && gue.proto_ctype == IPPROTO_IPIP;
 }
 
 /*
@@ -177,9 +186,7 @@ static enum tunl_icmp icmp_parse(const struct net *net, struct sk_buff *skb,
 	    !pskb_may_pull(skb, sizeof(error->outer) + ICMP_QUOTE_MIN))
 		return TUNL_ICMP_MALFORMED;
 
-	error->overhead = icmp_overhead(skb, error);
-	if (error->outer.protocol == IPPROTO_MPLS ||
-	    skb->len <= error->overhead)
+	if (!icmp_quotes_ipv4(skb, error) || skb->len <= error->overhead)
 		return TUNL_ICMP_RELAYED;
 
 	error->quoted = skb->len - error->overhead;
@@ -434,6 +441,23 @@ static bool icmp_relay(struct sk_buff *skb, const struct icmp_error *error,
 }
 
 /*
+ * Such a packet would have left without DF. Not so of an external device, whose
+ * packets bring their own; nor if behind UDP too little is quoted to know.
+ */
+static bool icmp_never_df(const struct icmp_error *error,
+			  const struct tunl_config *config)
+{
+	if (config->parms.external || config->header.df == TUNL_DF_SET)
+		return false;
+	if (config->header.df == TUNL_DF_CLEAR)
+		return true;
+	if (error->outer.protocol == IPPROTO_UDP &&
+	    error->quoted < ICMP_QUOTE_MIN)
+		return false;
+	return !(error->inner.frag_off & htons(IP_DF));
+}
+
+/*
  * The path MTU is the route's: its bounds and its expiry are the kernel's own
  * (RFC 2003 §5.1). Below the least that the kernel believes nothing is to be
  * told: such a path is locked, and packets will be fragmented.
@@ -448,9 +472,7 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 	u16 len = ntohs(error->inner.tot_len);
 
 	/* It would have been fragmented, or have fitted. */
-	if ((config->df == TUNL_DF_COPY && !inner_df &&
-	     !config->parms.external) ||
-	    config->df == TUNL_DF_CLEAR ||
+	if (icmp_never_df(error, config) ||
 	    !(error->outer.frag_off & htons(IP_DF)) ||
 	    (len && mtu >= len + error->overhead))
 		return TUNL_ICMP_NOT_OURS;
@@ -512,7 +534,8 @@ static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
 		return TUNL_ICMP_IGNORED;
 	}
 
-	if (!icmp_translate(&error, !config->parms.ttl))
+	if (!icmp_translate(&error,
+			    config->parms.external || !config->parms.ttl))
 		return TUNL_ICMP_IGNORED;
 
 	if (error.code == ICMP_FRAG_NEEDED)

@@ -57,26 +57,24 @@ struct tunl_stats {
 
 /**
  * struct tunl_outer - the outer header in the making
- * @parms:	what it is made of: the device's parameters, or for an external
- *		device what came with the packet
- * @df:		what the outer DF follows
- * @overhead:	bytes the packet grows by
+ * @header:	what it is made of: the device's, or for an external device what
+ *		came with the packet
  * @route:	route to @remote
  * @counted:	@route is not remembered, and a reference is ours until it is
  *		given to the skb
  * @local:	outer source
  * @remote:	outer destination; 0: not known yet
  * @frag_off:	DF or nothing
+ * @flow_flags:	FLOWI_FLAG_* for the lookup of @route
  */
 struct tunl_outer {
-	const struct tunl_parms	*parms;
-	enum tunl_df		df;
-	unsigned int		overhead;
+	struct tunl_header	header;
+	__be16			frag_off;
 	struct rtable		*route;
-	bool			counted;
 	__be32			local;
 	__be32			remote;
-	__be16			frag_off;
+	bool			counted;
+	u8			flow_flags;
 };
 
 /* main.c */
@@ -168,6 +166,7 @@ __be32 tunl_endpoint_gateway(const struct net_device *dev,
 struct ip_tunnel_info *tunl_endpoint_metadata(const struct net_device *dev,
 					      const struct sk_buff *skb);
 enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
+				      const struct tunl_parms *parms,
 				      struct tunl_outer *outer);
 
 /* route.c */

@@ -73,9 +73,7 @@ static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 {
 	enum tunl_verdict verdict;
 
-	outer->parms = &config->parms;
-	outer->df = config->df;
-	outer->overhead = config->overhead;
+	outer->header = config->header;
 	outer->remote = config->parms.remote ?: tunl_endpoint_gateway(dev, skb);
 	if (unlikely(!outer->remote))
 		return TUNL_NO_ENDPOINT;
@@ -84,7 +82,7 @@ static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 	if (likely(outer->route))
 		return TUNL_OK;
 
-	verdict = tunl_endpoint_route(dev, outer);
+	verdict = tunl_endpoint_route(dev, &config->parms, outer);
 	if (verdict)
 		return verdict;
 
@@ -100,14 +98,15 @@ static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
  * route is remembered where it came from, as for all the kernel's tunnels; through
  * IPsec it is not, for tunl_route_keep()'s reasons.
  */
-static enum tunl_verdict xmit_metadata(struct sk_buff *skb,
-				       struct net_device *dev,
-				       struct tunl_parms *parms,
-				       struct tunl_outer *outer)
+static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
+						struct net_device *dev,
+						const struct tunl_config *config,
+						struct tunl_outer *outer)
 {
 	struct ip_tunnel_info *info = tunl_endpoint_metadata(dev, skb);
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	enum tunl_verdict verdict;
+	struct tunl_parms parms;
 	bool usable;
 	int hlen;
 
@@ -118,33 +117,44 @@ static enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 	if (hlen < 0)
 		return TUNL_NO_ENCAP;
 
-	*parms = (struct tunl_parms) {
+	parms = (struct tunl_parms) {
 		.local = info->key.u.ipv4.src,
-		.remote = info->key.u.ipv4.dst,
-		.fwmark = skb->mark,
+		/* One of another netns means nothing here. */
+		.fwmark = net_eq(tunl->underlay, dev_net(dev)) ? skb->mark : 0,
 		.encap = info->encap,
-		.ttl = info->key.ttl,
 		/* 1 is "inherit", and no other odd value is */
 		.tos = info->key.tos == TUNL_TOS_INHERIT ?
 		       TUNL_TOS_INHERIT : info->key.tos & ~INET_ECN_MASK,
 	};
-	outer->parms = parms;
-	/* Of itself the kernel's ipip sets none there. */
-	outer->df = tunl->stock ? TUNL_DF_CLEAR : TUNL_DF_COPY;
+	outer->header = (struct tunl_header) {
+		.encap = info->encap,
+		.overhead = sizeof(struct iphdr) + hlen,
+		/* Of itself the kernel's ipip sets none there. */
+		.df = tunl->stock ? TUNL_DF_CLEAR : config->header.df,
+		.ttl = info->key.ttl,
+		.tos = parms.tos,
+	};
 	if (compat_metadata_df(info))
-		outer->df = TUNL_DF_SET;
-	outer->overhead = sizeof(struct iphdr) + hlen;
-	outer->remote = parms->remote;
+		outer->header.df = TUNL_DF_SET;
+	outer->remote = info->key.u.ipv4.dst;
+	outer->flow_flags = info->key.flow_flags;
 	outer->counted = true;
 
 	usable = ip_tunnel_dst_cache_usable(skb, info);
 	if (usable)
 		outer->route = dst_cache_get_ip4(&info->dst_cache,
 						 &outer->local);
+	/* One action of tc may serve devices over several underlays. */
+	if (outer->route &&
+	    !net_eq(dev_net(outer->route->dst.dev), tunl->underlay)) {
+		ip_rt_put(outer->route);
+		outer->route = NULL;
+		usable = false;
+	}
 	if (outer->route)
 		return outer->route->dst.dev == dev ? TUNL_LOOP_SELF : TUNL_OK;
 
-	verdict = tunl_endpoint_route(dev, outer);
+	verdict = tunl_endpoint_route(dev, &parms, outer);
 	if (!verdict && usable && !dst_xfrm(&outer->route->dst))
 		dst_cache_set_ip4(&info->dst_cache, &outer->route->dst,
 				  outer->local);
@@ -155,11 +165,11 @@ static enum tunl_verdict xmit_metadata(struct sk_buff *skb,
  * ECN follows the inner header, CE included (RFC 6040 §4.1): a congested
  * packet does not become an uncongested one by entering the tunnel.
  */
-static u8 xmit_tos(const struct tunl_parms *parms, u8 inner)
+static u8 xmit_tos(const struct tunl_header *header, u8 inner)
 {
-	if (parms->tos & TUNL_TOS_INHERIT)
+	if (header->tos & TUNL_TOS_INHERIT)
 		return inner;
-	return (parms->tos & ~INET_ECN_MASK) | (inner & INET_ECN_MASK);
+	return (header->tos & ~INET_ECN_MASK) | (inner & INET_ECN_MASK);
 }
 
 /*
@@ -170,7 +180,7 @@ static u8 xmit_tos(const struct tunl_parms *parms, u8 inner)
 static noinline u8 xmit_encap(struct sk_buff *skb,
 			      const struct tunl_outer *outer, u8 proto)
 {
-	struct ip_tunnel_encap encap = outer->parms->encap;
+	struct ip_tunnel_encap encap = outer->header.encap;
 	struct flowi4 fl4 = {
 		.saddr = outer->local,
 		.daddr = outer->remote,
@@ -188,18 +198,18 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	bool xnet = !net_eq(tunl->underlay, dev_net(dev));
-	const struct tunl_parms *parms = outer->parms;
+	const struct tunl_header *header = &outer->header;
 	struct dst_entry *dst = &outer->route->dst;
 	u8 proto = IPPROTO_IPIP, tos, ttl;
 	struct iphdr *iph;
 
 	if (tunl_skb_is_ipv4(skb)) {
-		tos = xmit_tos(parms, ip_hdr(skb)->tos);
-		ttl = parms->ttl ?: ip_hdr(skb)->ttl;
+		tos = xmit_tos(header, ip_hdr(skb)->tos);
+		ttl = header->ttl ?: ip_hdr(skb)->ttl;
 	} else {
 		proto = IPPROTO_MPLS;
-		tos = xmit_tos(parms, 0);
-		ttl = parms->ttl ?: ip4_dst_hoplimit(dst);
+		tos = xmit_tos(header, 0);
+		ttl = header->ttl ?: ip4_dst_hoplimit(dst);
 	}
 
 	/* Where the inner headers are matters to whoever segments or sums. */
@@ -213,10 +223,10 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	}
 
 	if (unlikely(skb_cow_head(skb, LL_RESERVED_SPACE(dst->dev) +
-				       dst->header_len + outer->overhead)))
+				       dst->header_len + header->overhead)))
 		return TUNL_NO_MEMORY;
 
-	if (unlikely(parms->encap.type)) {
+	if (unlikely(header->encap.type)) {
 		proto = xmit_encap(skb, outer, proto);
 		if (!proto)
 			return TUNL_NO_ENCAP;
@@ -302,7 +312,6 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct tunl_outer outer = {};
 	enum tunl_verdict verdict;
 	struct tunl_config *config;
-	struct tunl_parms metadata;
 	unsigned int len;
 	int err;
 
@@ -314,7 +323,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (likely(!config->parms.external))
 		verdict = xmit_endpoint(skb, dev, config, &outer);
 	else
-		verdict = xmit_metadata(skb, dev, &metadata, &outer);
+		verdict = xmit_metadata(skb, dev, config, &outer);
 	if (unlikely(verdict))
 		goto complain;
 
