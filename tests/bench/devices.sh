@@ -12,7 +12,7 @@ bench_begin
 
 DEVICES=${TUNL_DEVICES:-10000}
 # without a tunnel there is nothing to make
-VARIANTS=(kernel ours)
+VARIANTS=(kernel ours ${TUNL_BEFORE:+before})
 
 now() { echo "${EPOCHREALTIME/./}"; }
 

@@ -4,13 +4,13 @@
 # For the measurements of scripts/bench, which run in a guest and print, among
 # progress, a line for each figure: "data", then what this is, tab-separated.
 # What is compared is measured in turns, in one guest: none (no tunnel at all),
-# kernel (its own ipip), ours.
+# kernel (its own ipip), ours; and perhaps before, ours of an older commit.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 # shellcheck disable=SC2034
-VARIANTS=(none kernel ours)
+VARIANTS=(none kernel ours ${TUNL_BEFORE:+before})
 ROUNDS=${TUNL_ROUNDS:-5}
 round=0
 
@@ -36,11 +36,12 @@ unload_all() {
 }
 
 # Have the modules of that variant, and none of the others'.
-use_modules() { # none|kernel|ours
+use_modules() { # none|kernel|ours|before
 	unload_all || bench_die "modules of the variant before do not go"
 	case $1 in
 	kernel) modprobe ipip ;;
 	ours) load ipip && load tunnel ;;
+	before) insmod "$TUNL_TOP/build/before/ipip.ko" && insmod "$TUNL_TOP/build/before/tunnel.ko" ;;
 	esac || bench_die "modules of variant $1 do not load"
 }
 

@@ -85,7 +85,7 @@ gateway() { # PEERS VARIANT
 		[ $half = both ] || link=10.0.3.2
 		ip -n A route replace 10.128.0.0/9 via $link
 		if [ "$2" != none ]; then
-			if [ "$2" = ours ]; then
+			if [ "$2" != kernel ]; then
 				ip -n A link add t1 address "${link%.2}.1" type tunl
 			else
 				ip -n A link add t1 type ipip local "${link%.2}.1" ttl 64

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tables and plots from the data of scripts/bench.
 
-  report.py table FILE.tsv            print the table
+  report.py table FILE.tsv            print the table, and that of what has changed
   report.py page FOLDER PAGE.md       put tables into the page, plots beside it
   report.py profile FOLDER            from samples, the nanoseconds of each function
 
@@ -83,6 +83,25 @@ def table(path):
             with_none = [turn["ours"] / turn["none"] for turn in turns if "none" in turn]
             row.append(spread(with_none) if with_none else "")
         rows.append(row)
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def changes(path):
+    """What a tunnel of an older commit adds (or does), and the difference; the
+    least of all rounds too, which what else runs on the machine cannot lower."""
+    overhead = os.path.basename(path)[:-len(".tsv")] in OVERHEAD
+    rows = [["", "before", "ours", "ours / before", "of the least"],
+            ["---", "---:", "---:", "---:", "---:"]]
+    for case, turns in load(path).items():
+        turns = list(turns.values())
+        less = [turn["none"] if overhead else 0 for turn in turns]
+        both = [[value - none for value, none in zip(figures(turns, variant), less)]
+                for variant in ("before", "ours")]
+        least = [min(figures(turns, variant)) - (min(figures(turns, "none")) if overhead else 0)
+                 for variant in ("before", "ours")]
+        rows.append([case] + [number(statistics.median(values)) for values in both] +
+                    [spread([now / then for then, now in zip(*both)]),
+                     "%.2f" % (least[1] / least[0])])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
@@ -201,6 +220,9 @@ def page(folder, target):
 if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] == "table":
         print(table(sys.argv[2]))
+        if any("before" in turn for turns in load(sys.argv[2]).values()
+               for turn in turns.values()):
+            print(changes(sys.argv[2]))
     elif len(sys.argv) == 4 and sys.argv[1] == "page":
         page(*sys.argv[2:])
     elif len(sys.argv) == 3 and sys.argv[1] == "profile":
