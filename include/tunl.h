@@ -16,7 +16,8 @@
 #include <net/lwtunnel.h>
 #include <net/rtnetlink.h>
 
-#define TUNL_VERSION "0.1"
+/* The version, here only: modules, packages and pages take it from this line. */
+#define TUNL_VERSION "1.0.0"
 
 /* The link kind, and the name of the device that insmod creates. */
 #define TUNL_KIND "tunl"

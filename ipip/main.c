@@ -309,5 +309,6 @@ module_init(main_init);
 module_exit(main_exit);
 
 MODULE_DESCRIPTION("IPv4-in-IPv4 tunnel receiver (decapsulator)");
+MODULE_AUTHOR("The tunl maintainers");
 MODULE_VERSION(TUNL_VERSION);
 MODULE_LICENSE("GPL");

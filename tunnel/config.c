@@ -13,7 +13,7 @@
 
 static unsigned char ttl = 64;
 module_param(ttl, byte, 0444);
-MODULE_PARM_DESC(ttl, "outer TTL of new devices, 1-255; 0 = the inner header's, as in 1994 (default: 64)");
+MODULE_PARM_DESC(ttl, "outer TTL of new devices, 1-255 hops; 0 = the inner header's, as in 1994 (default: 64)");
 
 static bool pmtudisc = true;
 module_param(pmtudisc, bool, 0444);

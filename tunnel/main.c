@@ -204,6 +204,7 @@ module_init(main_init);
 module_exit(main_exit);
 
 MODULE_DESCRIPTION("IPv4-in-IPv4 tunnel interface (encapsulator)");
+MODULE_AUTHOR("The tunl maintainers");
 MODULE_VERSION(TUNL_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_ALIAS_RTNL_LINK(TUNL_KIND);
