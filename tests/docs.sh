@@ -3,7 +3,8 @@
 # tunl-test: guests=1 suite=fast engine=qemu timeout=300
 #
 # What the pages tell the reader to type, typed. A fenced block of README.md and
-# docs/*.md is run if its fence says so:
+# docs/*.md is run if its fence says so, a literal display of man/* if a comment
+# `.\" sh` with the same words comes before:
 #
 #	```sh                     in a new network as below; each command must succeed
 #	```sh then                in that of the block before
@@ -25,6 +26,15 @@ for page in "${pages[@]}"; do
 		/^```$/ && inside == 2 { inside = 0; if (run) close(file) }
 		inside && run { print (inside == 1 ? "# " : "") $0 >file }
 		inside { inside = 2 }' "$TUNL_TOP/$page"
+done
+mapfile -t manuals < <(cd "$TUNL_TOP" && ls man/*)
+for page in "${manuals[@]}"; do
+	awk -v to="$tmp/blocks/${page##*/}" '
+		/^\.\\" sh( |$)/ { file = to ":" FNR; print "# " substr($0, 8) >file; next }
+		/^\.Ed/ { if (file) close(file); file = ""; inside = 0 }
+		inside { gsub(/\\e/, "\\"); gsub(/\\[&]/, ""); print >file }
+		/^\.Bd -literal/ && file { inside = 1 }' "$TUNL_TOP/$page"
+	[[ $page != *.4 ]] || check "$page has an example that is run" compgen -G "$tmp/blocks/${page##*/}:*"
 done
 mapfile -t blocks < <(cd "$tmp/blocks" && printf '%s\n' * | sort -t: -k1,1 -k2,2n)
 
