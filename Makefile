@@ -3,10 +3,31 @@
 # make                   build tunnel/tunnel.ko and ipip/ipip.ko for this kernel
 # make KDIR=DIR          ... for the kernel whose headers or tree are in DIR
 # make KDIR=DIR ARCH=um  ... for a user-mode Linux tree
+# make install           the modules beside the kernel's own, programs and manual pages
+#                        below PREFIX=/usr/local; nothing is loaded. INSTALL_MOD_PATH=DIR:
+#                        modules below DIR; DESTDIR=DIR: everything
+# make uninstall         take them away again
+# make install-dkms      the sources where dkms looks for them, for `dkms install tunl/VERSION`
+# make deb               a Debian package that does it, in build/deb
 # make demo, make check  the two commands of the README
 # make bench             measure, against the kernel's own; into docs/performance.md
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
+PREFIX ?= /usr/local
+INSTALL_MOD_PATH ?= $(DESTDIR)
+
+VERSION := $(shell sed -n 's/^\#define TUNL_VERSION "\(.*\)"/\1/p' $(CURDIR)/include/tunl.h)
+RELEASE = $(shell cat $(KDIR)/include/config/kernel.release)
+MODULES = $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)
+# what a person runs once the modules are there
+PROGRAMS = $(wildcard scripts/tunl-doctor scripts/ghost-host)
+PAGES4 = $(wildcard man/*.4)
+PAGES8 = $(wildcard man/*.8)
+SBIN = $(DESTDIR)$(PREFIX)/sbin
+MAN = $(DESTDIR)$(PREFIX)/share/man
+SRC = $(DESTDIR)/usr/src/tunl-$(VERSION)
+# who becomes root by su has no depmod in his path
+export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := modules
 
@@ -16,7 +37,41 @@ modules: headers
 clean: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
-demo check bench:
+# depmod only where there is a kernel: among ours alone its lists would say that
+# there are no other modules.
+depmod = if test -e $(MODULES)/modules.builtin; then \
+		depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(RELEASE); \
+	else \
+		echo "make: no kernel in $(MODULES): run depmod $(RELEASE) where this goes to"; \
+	fi
+
+install: install-modules install-programs
+
+install-modules: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) \
+		INSTALL_MOD_DIR=updates DEPMOD=true modules_install
+	@$(depmod)
+
+install-programs:
+	$(if $(PROGRAMS),install -D -t $(SBIN) $(PROGRAMS))
+	install -D -m 644 -t $(MAN)/man4 $(PAGES4)
+	$(if $(PAGES8),install -D -m 644 -t $(MAN)/man8 $(PAGES8))
+
+uninstall: headers
+	rm -f $(MODULES)/updates/tunnel/tunnel.ko* $(MODULES)/updates/ipip/ipip.ko*
+	! cd $(MODULES) || rmdir -p --ignore-fail-on-non-empty $$(ls -d updates/tunnel updates/ipip 2>/dev/null)
+	@$(depmod)
+	rm -f $(PROGRAMS:scripts/%=$(SBIN)/%) $(PAGES4:man/%=$(MAN)/man4/%) $(PAGES8:man/%=$(MAN)/man8/%)
+
+# What is compiled, and no more.
+install-dkms:
+	install -D -m 644 -t $(SRC) Kbuild COPYING
+	install -D -m 644 -t $(SRC)/include include/*.h
+	install -D -m 644 -t $(SRC)/tunnel tunnel/Kbuild tunnel/*.[ch]
+	install -D -m 644 -t $(SRC)/ipip ipip/Kbuild ipip/*.[ch]
+	sed 's/#MODULE_VERSION#/$(VERSION)/' scripts/dkms.conf >$(SRC)/dkms.conf
+
+demo check bench deb:
 	$(CURDIR)/scripts/$@
 
 # Every tree a module can be built against has been configured and has a
@@ -28,4 +83,5 @@ headers:
 		echo "make: for another: make KDIR=DIR, DIR being its headers or a built tree" >&2; \
 		exit 1; }
 
-.PHONY: modules clean demo check bench headers
+.PHONY: modules clean install install-modules install-programs uninstall install-dkms \
+	demo check bench deb headers

@@ -27,6 +27,9 @@ PKGS_BENCH=(gnuplot-nox qperf linux-perf)
 # shellcheck disable=SC2034
 PKGS_STYLE=(shellcheck sparse codespell perl)
 
+# shellcheck disable=SC2034
+PKGS_DEB=(dpkg-dev build-essential debhelper dh-dkms lintian rsync)
+
 # Progress goes to stderr: stdout belongs to what a script was asked for.
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 warn() { say "warning: $*"; }
