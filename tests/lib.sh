@@ -18,7 +18,9 @@
 # Header: guests=1|2, suite=fast|full, engine=qemu|uml, timeout=SECONDS, and for
 # two guests mixed=yes if A on 6.1 with B on 6.12 is worth a run of its own;
 # debs=PACKAGE,... for unpack_deb; pkgs=PACKAGE,... that others do not need, to be
-# installed on the host; source=6.12 if it reads Debian's kernel source.
+# installed on the host; source=6.12 if it reads Debian's kernel source; packages=yes
+# if it wants build/deb/ to have tunl-dkms, and one to upgrade to; alone=yes if its
+# guest cannot be used for another test.
 # They are run by tests/guest, inside a guest, never on a real machine: the
 # modules they load are loaded for the whole kernel.
 #

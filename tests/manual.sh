@@ -19,7 +19,7 @@ names() { # PAGE WORD...: all of them
 	for word; do
 		grep -qxF -- "$word" "$tmp/$page.words" || { echo "no $word"; missing=1; }
 	done
-	return $missing
+	return "$missing"
 }
 lint() { mandoc -T lint -W warning "$1" && ! mandoc -T lint -W warning "$1" 2>&1 | grep .; }
 shown() { man --warnings -l "$1" >"$tmp/shown" 2>&1 && grep -q '^NAME$' "$tmp/shown" && ! grep -E 'warning|cannot adjust' "$tmp/shown"; }
@@ -44,7 +44,8 @@ must load tunnel
 	check "tunl.4 names every counter" names tunl.4 $(counters tunnel)
 	check "ipip.4 names every counter" names ipip.4 $(counters ipip)
 	check "ipip.4 names every sysctl" names ipip.4 $(sysctls)
-	check "one of them names every file" eval 'cat "$tmp"/{tunl,ipip}.4.words >"$tmp/both.words"; names both $(files)'
+	cat "$tmp"/{tunl,ipip}.4.words >"$tmp/both.words"
+	check "one of them names every file" names both $(files)
 }
 
 ktap_end

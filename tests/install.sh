@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# tunl-test: guests=1 suite=fast engine=uml timeout=240
+#
+# What `make install` and `make uninstall` do: below INSTALL_MOD_PATH and PREFIX, below
+# DESTDIR, in place. Nothing else is touched, and nothing is loaded. And what modinfo
+# says of the modules.
+
+. "$(dirname "$0")/lib.sh"
+. "$TUNL_TOP/tests/installed.sh"
+ktap_begin
+
+# In memory: the modules as the other tests have them, with what else is installed.
+src=$tmp/src
+kdir=$(kernel_dir)
+run_make() {
+	# as for who became root by su: no sbin
+	PATH=/usr/bin:/bin make -s -C "$src" KDIR="$kdir" "$@"
+}
+case $release in
+*-tunl) run_make() { PATH=/usr/bin:/bin make -s -C "$src" KDIR="$kdir" ARCH=um "$@"; } ;;
+esac
+must cp -a "$TUNL_BUILD" "$src"
+must cp -a "$TUNL_TOP"/{man,scripts,COPYING,CHANGELOG} "$src"
+
+# What belongs there, from what there is in the clone.
+programs() { (cd "$TUNL_TOP/scripts" && ls -d tunl-doctor ghost-host 2>/dev/null); }
+expected_programs() { # PREFIX
+	local name
+
+	for name in $(programs); do echo "$1/sbin/$name"; done
+	for name in "$TUNL_TOP"/man/*; do echo "$1/share/man/man${name##*.}/${name##*/}"; done
+}
+expected_modules() { printf "$1/lib/modules/$release/updates/%s\n" tunnel/tunnel.ko ipip/ipip.ko; } # ROOT
+same_lines() { diff <(sort "$1") <(sort "$2"); }
+loads_nothing() { ! loaded tunnel && ! loaded ipip; }
+
+# --- modinfo
+
+for module in tunnel ipip; do
+	info() { modinfo -F "$1" "$TUNL_BUILD/$module/$module.ko"; }
+	check_eq "$module: version is the changelog's" "$(info version)" "$version"
+	check_eq "$module: licence" "$(info license)" GPL
+	check "$module: author" test -n "$(info author)"
+	check "$module: description" test -n "$(info description)"
+	check "$module: has parameters" test -n "$(info parm)"
+	check_eq "$module: each is described, with its default" "$(info parm | grep -v '(default: ')" ""
+done
+check_eq "tunnel: a unit where there is one" "$(modinfo -F parm "$TUNL_BUILD/tunnel/tunnel.ko" | grep -c '^ttl:.* hops;')" 1
+check_eq "tunnel: loaded for kinds and devices" "$(modinfo -F alias "$TUNL_BUILD/tunnel/tunnel.ko" | sort | paste -sd ' ')" \
+	"netdev-tunl netdev-tunl0 rtnl-link-ipip rtnl-link-tunl"
+
+# --- below INSTALL_MOD_PATH, where a kernel is, and PREFIX
+
+root=$tmp/root
+must kernel_tree "$root/lib/modules/$release"
+find "$root" ! -type d >"$tmp/before"
+touch "$tmp/stamp"
+sleep 1.1 # of the file systems' clocks
+check "make install INSTALL_MOD_PATH= PREFIX=" run_make install INSTALL_MOD_PATH="$root" PREFIX="$root/opt"
+find "$root" ! -type d ! -name 'modules.*' >"$tmp/after"
+{
+	grep -v '/modules\.' "$tmp/before"
+	expected_modules "$root"
+	expected_programs "$root/opt"
+} >"$tmp/expected"
+check "installs modules, programs, pages, no more" same_lines "$tmp/expected" "$tmp/after"
+check_eq "touches nothing else" "$(changed_since "$tmp/stamp")" ""
+check "loads nothing" loads_nothing
+check_eq "modinfo -b finds ours" "$(modinfo -b "$root" -k "$release" -n ipip)" "$(expected_modules "$root" | grep ipip)"
+check_eq "modprobe -d finds ours, behind tunnel4" \
+	"$(modprobe -d "$root" -S "$release" --show-depends ipip | sed 's|.*/||; s/\.ko.*//' | paste -sd ' ')" "tunnel4 ipip"
+check "make uninstall" run_make uninstall INSTALL_MOD_PATH="$root" PREFIX="$root/opt"
+find "$root" ! -type d ! -name 'modules.*' >"$tmp/after"
+check "leaves what was there" same_lines <(grep -v '/modules\.' "$tmp/before") "$tmp/after"
+check_eq "modinfo -b finds the kernel's again" "$(modinfo -b "$root" -k "$release" -n ipip | sed 's/\.ko.*//')" \
+	"$root/lib/modules/$release/kernel/net/ipv4/ipip"
+check_not "no folder left" test -e "$root/lib/modules/$release/updates"
+
+# --- below DESTDIR
+
+dest=$tmp/dest
+check "make install DESTDIR=" run_make install DESTDIR="$dest"
+{
+	expected_modules "$dest"
+	expected_programs "$dest/usr/local"
+} >"$tmp/expected"
+find "$dest" ! -type d >"$tmp/after"
+check "all of it is there, no more" same_lines "$tmp/expected" "$tmp/after"
+check "make install-dkms DESTDIR=" run_make install-dkms DESTDIR="$dest/dkms"
+(cd "$dest/dkms/usr/src/tunl-$version" && find . -type f) >"$tmp/after"
+(cd "$TUNL_TOP" && find ./Kbuild ./COPYING ./include ./tunnel ./ipip \( -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild -o -name COPYING \) &&
+	echo ./dkms.conf) >"$tmp/expected"
+check "sources for dkms, no more" same_lines "$tmp/expected" "$tmp/after"
+check "dkms.conf has the version" grep -x "PACKAGE_VERSION=\"$version\"" "$dest/dkms/usr/src/tunl-$version/dkms.conf"
+check "make uninstall DESTDIR=" run_make uninstall DESTDIR="$dest"
+check_eq "leaves nothing" "$(find "$dest" ! -type d ! -path '*/dkms/*')" ""
+check_eq "touches nothing else" "$(changed_since "$tmp/stamp")" ""
+
+# --- in place
+
+must use_kernel_tree "$root/lib/modules/$release"
+check_eq "before: modprobe finds the kernel's ipip" "$(finds ipip | sed 's/\.ko.*//')" "$modules/kernel/net/ipv4/ipip"
+check "make install" run_make install
+check "loads nothing" loads_nothing
+check_eq "modprobe finds ours" "$(finds ipip)" "$modules/updates/ipip/ipip.ko"
+check "modprobe tunnel" modprobe tunnel
+check "loads ours, both" ours_loaded
+check_eq "man finds tunl(4)" "$(man -w 4 tunl)" /usr/local/share/man/man4/tunl.4
+for name in $(programs); do
+	check "$name says how it is used" grep . <("/usr/local/sbin/$name" --help)
+done
+must unload_all
+check "make uninstall" run_make uninstall
+check_eq "modprobe finds the kernel's ipip again" "$(finds ipip | sed 's/\.ko.*//')" "$modules/kernel/net/ipv4/ipip"
+check_eq "nothing left" "$(changed_since "$tmp/stamp" | grep -v '/modules\.[^/]*$')" ""
+check "a second make uninstall is no error" run_make uninstall
+umount "$modules"
+
+ktap_end

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# tunl-test: guests=1 suite=full engine=qemu timeout=1500 alone=yes packages=yes debs=dkms pkgs=lsb-release,patch,openssl
+#
+# The package tunl-dkms: installed, upgraded, rebuilt, removed, purged; each time, whose
+# modules the kernel gets. And the same by hand: make install-dkms, dkms. Emulated, compiling
+# takes some minutes; there it is done once, and upgrading is left to user-mode Linux.
+
+. "$(dirname "$0")/lib.sh"
+. "$TUNL_TOP/tests/installed.sh"
+ktap_begin
+
+packages=$TUNL_TOP/build/deb
+next=$version+next
+installed=$version
+first_deb=$packages/tunl-dkms_${version}_all.deb
+next_deb=$packages/tunl-dkms_${next}_all.deb
+dkms_deb=$TUNL_CACHE/debs/dkms.deb
+export DEBIAN_FRONTEND=noninteractive
+native=
+case $release in
+*-tunl)
+	native=1
+	export ARCH=um # dkms hands it on to make
+	;;
+esac
+
+install_deb() { dpkg --force-unsafe-io -i "$1"; } # FILE
+status() { dkms status -m tunl | sed 's/^\(.*\), \(.*\), .*: \(.*\)$/\1 \2 \3/'; }
+the_kernels() { [ "$(finds ipip | sed 's/\.ko.*//')" = "$modules/kernel/net/ipv4/ipip" ]; }
+dkms_has() { # what of ours is in dkms' and the kernel's folders
+	(cd / && find usr/src usr/share/doc/tunl-dkms usr/share/man/man4 usr/sbin/tunl-doctor \
+		usr/sbin/ghost-host var/lib/dkms "${modules#/}/updates" \( -path '*tunl*' -o -path '*/ipip.*' \) 2>/dev/null)
+}
+loads_ours() { # VERSION
+	modprobe -a ipip tunnel && ours_loaded "$1" && [ "$(cat /sys/module/tunnel/version)" = "$1" ]
+}
+# Of no tunnel.ko loaded, by what the kernel itself asks modprobe for.
+kind_is_ours() {
+	ip link add own type ipip remote 192.0.2.1 && ethtool -S own | grep tx_drop && ip link del own
+}
+kind_is_kernels() {
+	ip link add own type ipip remote 192.0.2.1 && ! ethtool -S own | grep tx_drop && ip link del own
+}
+
+must kernel_tree "$tmp/modules"
+must use_kernel_tree "$tmp/modules"
+must install_deb "$dkms_deb"
+check "before: modprobe finds the kernel's ipip" the_kernels
+check_eq "before: nothing of ours" "$(dkms_has)" ""
+
+# --- installed
+
+check "dpkg -i" install_deb "$first_deb"
+check_eq "installed: dkms has built it for this kernel" "$(status)" "tunl/$version $release installed"
+check "installed: modprobe finds ours" grep -x "$modules/updates/dkms/ipip\.ko.*" <<<"$(finds ipip)"
+check "installed: the kernel's is still there" compgen -G "$modules/kernel/net/ipv4/ipip.ko*"
+check_not "installed: nothing is loaded" eval 'loaded tunnel || loaded ipip'
+check "installed: modprobe loads ours" loads_ours "$version"
+must unload_all
+check "installed: kind ipip is ours" kind_is_ours
+must unload_all
+if [ -x "$modules/build/scripts/sign-file" ] && grep -q CONFIG_MODULE_SIG=y "$modules/build/.config"; then
+	check_eq "installed: signed with dkms' key" "$(modinfo -F signer ipip)" "DKMS module signing key"
+else
+	note "no sign-file for this kernel: modules are unsigned"
+fi
+
+# --- upgraded, while the old ones are loaded
+
+if [ -n "$native" ]; then
+	must modprobe -a ipip tunnel
+	check "dpkg -i of a newer version" install_deb "$next_deb"
+	check_eq "upgraded: dkms has the new one, no other" "$(status)" "tunl/$next $release installed"
+	check_eq "upgraded: no old source" "$(ls -d /usr/src/tunl-*)" "/usr/src/tunl-$next"
+	check "upgraded: the old ones stay loaded" ours_loaded "$version"
+	must unload_all
+	check "upgraded: then the new ones" loads_ours "$next"
+	must unload_all
+	installed=$next
+fi
+
+# --- a kernel comes: what its package calls. Another is not for us
+
+must dkms uninstall "tunl/$installed" -k "$release"
+check "before a new kernel: modprobe finds the kernel's" the_kernels
+check "a new kernel: its package's hook" /etc/kernel/postinst.d/dkms "$release"
+check_eq "a new kernel: built and installed" "$(status)" "tunl/$installed $release installed"
+check "a new kernel: modprobe finds ours" grep -x "$modules/updates/dkms/ipip\.ko.*" <<<"$(finds ipip)"
+other=5.10.0-1-amd64
+mkdir -p /lib/modules
+dkms build "tunl/$installed" -k $other --kernelsourcedir "$modules/build" >"$tmp/other" 2>&1
+check_eq "a kernel that it does not know is skipped, by dkms' own status" $? 77
+check "and dkms says so" grep -q BUILD_EXCLUSIVE "$tmp/other"
+
+# --- removed, purged
+
+must modprobe -a ipip tunnel
+check "dpkg -r" dpkg -r tunl-dkms
+check "removed: what is loaded stays" ours_loaded "$installed"
+check "removed: modprobe finds the kernel's again" the_kernels
+must unload_all
+check "removed: kind ipip is the kernel's" kind_is_kernels
+check_not "removed: it is not ours" ours_loaded
+must unload_all
+check "dpkg -P" dpkg -P tunl-dkms
+check_eq "purged: dpkg knows nothing of it" "$(dpkg-query -W -f '${db:Status-Status}' tunl-dkms 2>/dev/null)" ""
+check_eq "purged: nothing of ours left" "$(dkms_has)" ""
+
+# --- by hand
+
+if [ -n "$native" ]; then
+	check "make install-dkms" make -s -C "$TUNL_TOP" install-dkms
+	check "dkms install" dkms install "tunl/$version"
+	check "by hand: loads ours" loads_ours "$version"
+	must unload_all
+	check "dkms remove" dkms remove "tunl/$version" --all
+	check "by hand: modprobe finds the kernel's again" the_kernels
+	rm -r "/usr/src/tunl-$version"
+	check_eq "by hand: nothing of ours left" "$(dkms_has)" ""
+fi
+
+umount "$modules"
+ktap_end
