@@ -67,8 +67,10 @@ uninstall: headers
 install-dkms:
 	install -D -m 644 -t $(SRC) Kbuild COPYING
 	install -D -m 644 -t $(SRC)/include include/*.h
-	install -D -m 644 -t $(SRC)/tunnel tunnel/Kbuild tunnel/*.[ch]
-	install -D -m 644 -t $(SRC)/ipip ipip/Kbuild ipip/*.[ch]
+	for module in tunnel ipip; do \
+		install -D -m 644 -t $(SRC)/$$module $$module/Kbuild \
+			$$(ls $$module/*.[ch] | grep -v '\.mod\.c$$') || exit; \
+	done
 	sed 's/#MODULE_VERSION#/$(VERSION)/' scripts/dkms.conf >$(SRC)/dkms.conf
 
 demo check bench deb:

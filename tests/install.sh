@@ -1,26 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=uml timeout=240
+# tunl-test: guests=1 suite=fast engine=uml timeout=200
 #
-# What `make install` and `make uninstall` do: below INSTALL_MOD_PATH and PREFIX, below
-# DESTDIR, in place. Nothing else is touched, and nothing is loaded. And what modinfo
-# says of the modules.
+# What `make install` and `make uninstall` do, below DESTDIR and in place. Nothing else is
+# touched, and nothing is loaded. And what modinfo says of the modules.
 
 . "$(dirname "$0")/lib.sh"
 . "$TUNL_TOP/tests/installed.sh"
 ktap_begin
 
-# In memory: the modules as the other tests have them, with what else is installed.
-src=$tmp/src
-kdir=$(kernel_dir)
-run_make() {
-	# as for who became root by su: no sbin
-	PATH=/usr/bin:/bin make -s -C "$src" KDIR="$kdir" "$@"
-}
+# The modules as they were built, with the same flags, or make would compile them again;
+# what else is installed beside them, in the guest's memory.
+src=$TUNL_BUILD
+args=(KDIR="$(kernel_dir)" W=1)
 case $release in
-*-tunl) run_make() { PATH=/usr/bin:/bin make -s -C "$src" KDIR="$kdir" ARCH=um "$@"; } ;;
+*-tunl) args+=(ARCH=um) ;;
 esac
-must cp -a "$TUNL_BUILD" "$src"
+# as for who became root by su: no sbin
+run_make() { PATH=/usr/bin:/bin make -s -C "$src" "${args[@]}" "$@"; }
 must cp -a "$TUNL_TOP"/{man,scripts,COPYING,CHANGELOG} "$src"
 
 # What belongs there, from what there is in the clone.
@@ -50,19 +47,20 @@ check_eq "tunnel: a unit where there is one" "$(modinfo -F parm "$TUNL_BUILD/tun
 check_eq "tunnel: loaded for kinds and devices" "$(modinfo -F alias "$TUNL_BUILD/tunnel/tunnel.ko" | sort | paste -sd ' ')" \
 	"netdev-tunl netdev-tunl0 rtnl-link-ipip rtnl-link-tunl"
 
-# --- below INSTALL_MOD_PATH, where a kernel is, and PREFIX
+# --- below DESTDIR, where a kernel is
 
 root=$tmp/root
 must kernel_tree "$root/lib/modules/$release"
-find "$root" ! -type d >"$tmp/before"
+lists='/modules\.[^/]*$' # depmod's
+find "$root" ! -type d | grep -v "$lists" >"$tmp/before"
 touch "$tmp/stamp"
 sleep 1.1 # of the file systems' clocks
-check "make install INSTALL_MOD_PATH= PREFIX=" run_make install INSTALL_MOD_PATH="$root" PREFIX="$root/opt"
-find "$root" ! -type d ! -name 'modules.*' >"$tmp/after"
+check "make install DESTDIR=" run_make install DESTDIR="$root"
+find "$root" ! -type d | grep -v "$lists" >"$tmp/after"
 {
-	grep -v '/modules\.' "$tmp/before"
+	cat "$tmp/before"
 	expected_modules "$root"
-	expected_programs "$root/opt"
+	expected_programs "$root/usr/local"
 } >"$tmp/expected"
 check "installs modules, programs, pages, no more" same_lines "$tmp/expected" "$tmp/after"
 check_eq "touches nothing else" "$(changed_since "$tmp/stamp")" ""
@@ -70,31 +68,22 @@ check "loads nothing" loads_nothing
 check_eq "modinfo -b finds ours" "$(modinfo -b "$root" -k "$release" -n ipip)" "$(expected_modules "$root" | grep ipip)"
 check_eq "modprobe -d finds ours, behind tunnel4" \
 	"$(modprobe -d "$root" -S "$release" --show-depends ipip | sed 's|.*/||; s/\.ko.*//' | paste -sd ' ')" "tunnel4 ipip"
-check "make uninstall" run_make uninstall INSTALL_MOD_PATH="$root" PREFIX="$root/opt"
-find "$root" ! -type d ! -name 'modules.*' >"$tmp/after"
-check "leaves what was there" same_lines <(grep -v '/modules\.' "$tmp/before") "$tmp/after"
+# the same folders by their other names
+check "make uninstall INSTALL_MOD_PATH= PREFIX=" run_make uninstall INSTALL_MOD_PATH="$root" PREFIX="$root/usr/local"
+find "$root" ! -type d | grep -v "$lists" >"$tmp/after"
+check "leaves what was there" same_lines "$tmp/before" "$tmp/after"
 check_eq "modinfo -b finds the kernel's again" "$(modinfo -b "$root" -k "$release" -n ipip | sed 's/\.ko.*//')" \
 	"$root/lib/modules/$release/kernel/net/ipv4/ipip"
 check_not "no folder left" test -e "$root/lib/modules/$release/updates"
 
-# --- below DESTDIR
-
-dest=$tmp/dest
-check "make install DESTDIR=" run_make install DESTDIR="$dest"
-{
-	expected_modules "$dest"
-	expected_programs "$dest/usr/local"
-} >"$tmp/expected"
-find "$dest" ! -type d >"$tmp/after"
-check "all of it is there, no more" same_lines "$tmp/expected" "$tmp/after"
-check "make install-dkms DESTDIR=" run_make install-dkms DESTDIR="$dest/dkms"
-(cd "$dest/dkms/usr/src/tunl-$version" && find . -type f) >"$tmp/after"
-(cd "$TUNL_TOP" && find ./Kbuild ./COPYING ./include ./tunnel ./ipip \( -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild -o -name COPYING \) &&
-	echo ./dkms.conf) >"$tmp/expected"
+check "make install-dkms DESTDIR=" run_make install-dkms DESTDIR="$tmp/dkms"
+(cd "$tmp/dkms" && find . -type f | sed "s|^\./usr/src/tunl-$version/||") >"$tmp/after"
+(
+	cd "$TUNL_TOP" && echo dkms.conf && find Kbuild COPYING include tunnel ipip -name '*.[ch]' ! -name '*.mod.c' \
+		-o -name Kbuild -o -name COPYING
+) >"$tmp/expected"
 check "sources for dkms, no more" same_lines "$tmp/expected" "$tmp/after"
-check "dkms.conf has the version" grep -x "PACKAGE_VERSION=\"$version\"" "$dest/dkms/usr/src/tunl-$version/dkms.conf"
-check "make uninstall DESTDIR=" run_make uninstall DESTDIR="$dest"
-check_eq "leaves nothing" "$(find "$dest" ! -type d ! -path '*/dkms/*')" ""
+check "dkms.conf has the version" grep -x "PACKAGE_VERSION=\"$version\"" "$tmp/dkms/usr/src/tunl-$version/dkms.conf"
 check_eq "touches nothing else" "$(changed_since "$tmp/stamp")" ""
 
 # --- in place
@@ -113,7 +102,7 @@ done
 must unload_all
 check "make uninstall" run_make uninstall
 check_eq "modprobe finds the kernel's ipip again" "$(finds ipip | sed 's/\.ko.*//')" "$modules/kernel/net/ipv4/ipip"
-check_eq "nothing left" "$(changed_since "$tmp/stamp" | grep -v '/modules\.[^/]*$')" ""
+check_eq "nothing left" "$(changed_since "$tmp/stamp" | grep -v "$lists")" ""
 check "a second make uninstall is no error" run_make uninstall
 umount "$modules"
 
