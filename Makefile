@@ -11,6 +11,7 @@
 # make deb               a Debian package that does it, in build/deb
 # make demo, make check  the two commands of the README
 # make bench             measure, against the kernel's own; into docs/performance.md
+# make pictures          docs/pictures/*.svg, from their sources there
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr/local
@@ -73,7 +74,7 @@ install-dkms:
 	done
 	sed 's/#MODULE_VERSION#/$(VERSION)/' scripts/dkms.conf >$(SRC)/dkms.conf
 
-demo check bench deb:
+demo check bench deb pictures:
 	$(CURDIR)/scripts/$@
 
 # Every tree a module can be built against has been configured and has a
@@ -86,4 +87,4 @@ headers:
 		exit 1; }
 
 .PHONY: modules clean install install-modules install-programs uninstall install-dkms \
-	demo check bench deb headers
+	demo check bench deb pictures headers
