@@ -18,7 +18,8 @@ PREFIX ?= /usr/local
 INSTALL_MOD_PATH ?= $(DESTDIR)
 
 VERSION := $(shell sed -n 's/^\#define TUNL_VERSION "\(.*\)"/\1/p' $(CURDIR)/include/tunl.h)
-RELEASE = $(shell cat $(KDIR)/include/config/kernel.release)
+# not include/config/kernel.release: in Debian's headers that is another
+RELEASE = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 MODULES = $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)
 # what a person runs once the modules are there
 PROGRAMS = $(wildcard scripts/tunl-doctor scripts/ghost-host)
@@ -46,11 +47,15 @@ depmod = if test -e $(MODULES)/modules.builtin; then \
 		echo "make: no kernel in $(MODULES): run depmod $(RELEASE) where this goes to"; \
 	fi
 
+# Who has built his kernel has the key it was built with. Elsewhere kbuild would fail
+# to sign, with words, and go on.
+no_key = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
+
 install: install-modules install-programs
 
 install-modules: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) \
-		INSTALL_MOD_DIR=updates DEPMOD=true modules_install
+		INSTALL_MOD_DIR=updates DEPMOD=true $(no_key) modules_install
 	@$(depmod)
 
 install-programs:
@@ -60,7 +65,10 @@ install-programs:
 
 uninstall: headers
 	rm -f $(MODULES)/updates/tunnel/tunnel.ko* $(MODULES)/updates/ipip/ipip.ko*
-	! cd $(MODULES) || rmdir -p --ignore-fail-on-non-empty $$(ls -d updates/tunnel updates/ipip 2>/dev/null)
+	for dir in updates/tunnel updates/ipip; do \
+		test ! -d $(MODULES)/$$dir || \
+			(cd $(MODULES) && rmdir -p --ignore-fail-on-non-empty $$dir) || exit; \
+	done
 	@$(depmod)
 	rm -f $(PROGRAMS:scripts/%=$(SBIN)/%) $(PAGES4:man/%=$(MAN)/man4/%) $(PAGES8:man/%=$(MAN)/man8/%)
 

@@ -25,7 +25,12 @@ case $release in
 	;;
 esac
 
-install_deb() { dpkg --force-unsafe-io -i "$1"; } # FILE
+# Folders beforehand: dpkg makes new ones by renaming, which the root of user-mode Linux
+# refuses (its overlay has no extended attributes to note it in).
+install_deb() { # FILE
+	dpkg-deb --fsys-tarfile "$1" | tar -t | sed -n 's|^\./\(.*\)/$|/\1|p' | xargs mkdir -p &&
+		dpkg --force-unsafe-io -i "$1"
+}
 status() { dkms status -m tunl | sed 's/^\(.*\), \(.*\), .*: \(.*\)$/\1 \2 \3/'; }
 the_kernels() { [ "$(finds ipip | sed 's/\.ko.*//')" = "$modules/kernel/net/ipv4/ipip" ]; }
 dkms_has() { # what of ours is in dkms' and the kernel's folders
