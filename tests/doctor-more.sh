@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=uml timeout=600
+# tunl-test: guests=1 suite=full engine=qemu timeout=600
 #
 # scripts/tunl-doctor on devices, proxy ARP, firewalls, counters, packets and tunnels of other
 # kinds; more of it is in doctor.sh, the network in ask.sh.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=300
+# tunl-test: guests=1 suite=full engine=qemu timeout=300
 #
 # scripts/tunl-doctor says nothing of what is right; of each fault it says that and nothing
 # else, and the commands that it prints mend it. The network is in ask.sh; what is not
@@ -33,7 +33,7 @@ faulty "the same, without tunnel.ko" init kernels_ipip
 check "ours are loaded" test -e /proc/net/ipip -a -e /proc/net/tunl
 rmmod ipip
 
-sed 's/version=0/version=9/' "$TUNL_BUILD/ipip/ipip.ko" >"$tmp/ipip.ko"
+sed 's/\bversion=[0-9]/version=9/' "$TUNL_BUILD/ipip/ipip.ko" >"$tmp/ipip.ko"
 insmod "$tmp/ipip.ko"
 faulty "modules of two versions" init versions
 unload

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=200 debs=ifupdown
+# tunl-test: guests=1 suite=full engine=qemu timeout=200 debs=ifupdown
 #
 # What docs/ghost-host.md has for boot, as it stands there.
 #

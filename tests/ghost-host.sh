@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=240
+# tunl-test: guests=1 suite=full engine=qemu timeout=240
 #
 # scripts/ghost-host on both hosts of the example of 1994: up and down.  And all that
 # can go wrong: tests/ghost-host-full.sh.
