@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=uml timeout=200 pkgs=man-db
+# tunl-test: guests=1 suite=full engine=uml timeout=200 pkgs=man-db
 #
 # What `make install` and `make uninstall` do, below DESTDIR and in place. Nothing else is
 # touched, and nothing is loaded. And what modinfo says of the modules.
