@@ -95,16 +95,33 @@ static bool peer_carries(const struct ipip_peer *peer, u8 proto)
 	return likely(peer->proto == proto) || !peer->proto;
 }
 
+/*
+ * One of kind ipip that suits by its addresses shuts out the rest even with what it
+ * does not carry, as the kernel's does.
+ */
+static bool peer_in_question(const struct ipip_peer *peer, u8 proto)
+{
+	const struct tunl_dev *tunl = netdev_priv(peer->dev);
+
+	return peer_carries(peer, proto) || tunl->stock;
+}
+
 static void peer_consider(struct peer_choice *best,
 			  const struct ipip_peer *peer, unsigned int rank)
 {
 	if (peer->link != best->link)
 		rank += PEER_RANK_UNBOUND;
-	if (rank >= best->rank || !peer_carries(peer, best->proto))
+	if (rank >= best->rank || !peer_in_question(peer, best->proto))
 		return;
 
 	best->peer = peer;
 	best->rank = rank;
+}
+
+static const struct ipip_peer *peer_chosen(const struct peer_choice *best)
+{
+	return best->peer && peer_carries(best->peer, best->proto) ?
+	       best->peer : NULL;
 }
 
 static void peer_choose_fixed(const struct ipip_net *in, __be32 remote,
@@ -294,7 +311,7 @@ const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
 
 	peer_choose_fixed(in, remote, local, &best);
 	if (best.peer && likely(!READ_ONCE(in->bound)))
-		return best.peer;
+		return peer_chosen(&best);
 
 	if (!best.peer) {
 		peer = peer_gateway(in, skb, proto);
@@ -304,7 +321,7 @@ const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
 
 	if (READ_ONCE(in->count[PEER_WILDCARD]))
 		peer_choose_wildcard(in, local, &best);
-	return best.peer;
+	return peer_chosen(&best);
 }
 
 /**
