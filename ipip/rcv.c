@@ -197,15 +197,6 @@ static int rcv_ingress_finish(struct net *net, struct sock *sk,
 			goto drop;
 	}
 
-	/*
-	 * A rule may have rewritten a wrapper in transit to be ours. It would
-	 * come back to us on this very stack.
-	 */
-	verdict = IPIP_NESTED;
-	if (iph->protocol == IPPROTO_IPIP &&
-	    skb_rtable(skb)->rt_flags & RTCF_LOCAL)
-		goto drop;
-
 	verdict = rcv_options(net, skb);
 	if (verdict)
 		goto drop;
@@ -229,12 +220,19 @@ static DEFINE_PER_CPU(bool, rcv_busy);
 /*
  * A wrapper inside the wrapper, for us too: once more through the queue of the
  * interface it came in by, not deeper into the stack. Its VRF, which skb->dev is
- * now if it has one, would forget that it is a member's.
+ * now if it has one, would forget that it is a member's. From there a source route
+ * would be followed wherever the wire's are (rcv_options()), so with options it goes
+ * nowhere.
  */
 static void rcv_deliver_again(struct ipip_net *in, struct sk_buff *skb,
 			      int ifindex)
 {
 	struct net_device *dev = skb->dev;
+
+	if (unlikely(ip_hdr(skb)->ihl != 5)) {
+		ipip_stats_drop(in, skb, IPIP_OPTIONS);
+		return;
+	}
 
 	if (unlikely(dev->ifindex != ifindex))
 		dev = dev_get_by_index_rcu(dev_net(dev), ifindex);

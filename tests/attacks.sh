@@ -230,30 +230,41 @@ deep_in_udp() {
 	modprobe -q fou || { note "no fou here"; return; }
 	must sysctl -qw net.ipv4.ipip.accept=any
 	must ip fou add port 5555 ipproto 4
-	before=$(ingress_count)
-	ns P /usr/bin/python3 -IS - $levels <<-'END'
-		import socket, struct, sys
-		def header(payload):
-		    words = [0x4500, 20 + len(payload), 1, 0, 64 << 8 | 17, 0, 0xc000, 0x202, 0xc000, 0x201]
-		    total = sum(words)
-		    while total >> 16:
-		        total = (total & 0xffff) + (total >> 16)
-		    words[5] = ~total & 0xffff
-		    return struct.pack("!10H", *words) + payload
-		packet = b""
-		for level in range(int(sys.argv[1])):
-		    packet = header(struct.pack("!4H", 1994, 5555 if level else 7, 8 + len(packet), 0) + packet)
-		sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-		sender.sendto(packet, ("192.0.2.1", 5555))
-	END
-	unwrapped() { [ "$(ingress_count)" = $((before + levels)) ]; }
+	before=$(ipip_count delivered_ingress)
+	udp_in_udp $levels ""
+	unwrapped() { [ "$(ipip_count delivered_ingress)" = $((before + levels)) ]; }
 	check "deep in UDP: $levels times unwrapped, and alive" poll 20 unwrapped
+	must sysctl -qw net.ipv4.conf.{all,lan}.accept_source_route=1
+	before=$(ipip_count drop_options)
+	udp_in_udp 2 830b04c0000203c000020400
+	unwrapped() { [ "$(ipip_count drop_options)" = $((before + 1)) ]; }
+	check "deep in UDP: nor is there a source route, whatever the wire has" poll 20 unwrapped
+	must sysctl -qw net.ipv4.conf.{all,lan}.accept_source_route=0
 	must ip fou del port 5555
 	must rmmod fou
 	must sysctl -qw net.ipv4.ipip.accept=auto
 }
 
-ingress_count() { awk '$1 == "delivered_ingress" { print $2 }' /proc/net/ipip; }
+ipip_count() { awk -v name="$1" '$1 == name { print $2 }' /proc/net/ipip; } # COUNTER
+
+udp_in_udp() { # LEVELS OPTIONS-OF-THE-INNERMOST, in hex
+	ns P /usr/bin/python3 -IS - "$@" <<-'END'
+		import socket, struct, sys
+		def header(payload, options):
+		    head = struct.pack("!BBHHHBBH4s4s", 0x45 + len(options) // 4, 0, 20 + len(options + payload),
+		                       1, 0, 64, 17, 0, bytes((192, 0, 2, 2)), bytes((192, 0, 2, 1))) + options
+		    total = sum(struct.unpack("!%dH" % (len(head) // 2), head))
+		    while total >> 16:
+		        total = (total & 0xffff) + (total >> 16)
+		    return head[:10] + struct.pack("!H", ~total & 0xffff) + head[12:] + payload
+		packet = b""
+		for level in range(int(sys.argv[1])):
+		    packet = header(struct.pack("!4H", 1994, 5555 if level else 7, 8 + len(packet), 0) + packet,
+		                    b"" if level else bytes.fromhex(sys.argv[2]))
+		sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		sender.sendto(packet, ("192.0.2.1", 5555))
+	END
+}
 
 # From this host to itself: what is inside must not pass as local.
 loopback() {

@@ -6,7 +6,7 @@
 #
 #   A  eth0 192.0.2.2 ---+
 #      lo   10.1.0.1     |          H (the first namespace), a router
-#                        +--------- eth0 192.0.2.1
+#                        +--------- eth0 192.0.2.1, .9
 #   C  eth0 192.0.2.3 ---+          tunl, endpoint A; 10.1.0.0/24 behind it
 #      lo   10.3.0.3   (LAN: lan)
 #
@@ -17,7 +17,7 @@
 topology() {
 	netns_add A C LAN && veth A eth0 LAN to_a && veth C eth0 LAN to_c &&
 		veth init eth0 LAN to_h && bridge_add LAN lan to_a to_c to_h &&
-		ip addr add 192.0.2.1/24 dev eth0 &&
+		ip addr add 192.0.2.1/24 dev eth0 && ip addr add 192.0.2.9/24 dev eth0 &&
 		ip route add 10.3.0.0/24 via 192.0.2.3 &&
 		ns A ip addr add 192.0.2.2/24 dev eth0 &&
 		ns A ip addr add 10.1.0.1/32 dev lo &&
@@ -56,6 +56,7 @@ firewall() {
 			chain nat {
 				type nat hook prerouting priority -100
 				ip saddr 10.1.0.1 ip daddr 10.9.9.9 dnat to 10.3.0.3
+				ip daddr 10.9.9.8 dnat to 192.0.2.9
 			}
 		}
 	END
@@ -168,6 +169,8 @@ nested() { # device|ingress
 	check_eq "$1: five are too many" "$(crafted wrappers=5)" drop_nested+1
 	check_eq "$1: so are sixty" "$(crafted wrappers=60)" drop_nested+1
 	check_eq "$1: none of which was seen" "$(hits crafted)" 2
+	[ "$1" = device ] || check_eq "ingress: a rule that turns a wrapper in the wrapper into ours" \
+		"$(crafted wrappers=2 between=10.9.9.8)" delivered_ingress+2
 }
 
 malformed() { # device|ingress

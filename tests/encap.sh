@@ -221,6 +221,9 @@ for label in 100 100000 300000 600000; do
 	check_eq "label $label behind UDP: with the next packet" \
 		"$(what_of outer.dst=10.0.2.2 outer.udp=999:5397 "outer.mpls=$label")" "icmp_deferred "
 done
+must ip -n a link set labels type ipip mode mplsip nopmtudisc encap fou encap-sport auto encap-dport 5397
+check_eq "that DF is copied means none with labels: such an error is not about ours" \
+	"$(what_of error.code=4 error.mtu=1300 outer.dst=10.0.2.2 outer.udp=999:5397 outer.mpls=100)" "icmp_not_ours "
 must ip -n a link set labels type ipip mode mplsip encap gue encap-sport auto encap-dport 5397
 check_eq "and behind GUE" \
 	"$(what_of outer.dst=10.0.2.2 outer.udp=999:5397 outer.gue=1 outer.mpls=100)" "icmp_deferred "

@@ -1362,10 +1362,24 @@ static enum verdict foretell_address(struct device *dev, uint32_t local,
 	return TAKEN;
 }
 
-/* docs/configuration.md, in C. Changing an MTU has no place for a text of ours. */
+/* Changing an MTU has no place for a text of ours. */
+static enum verdict foretell_mtu(struct device *dev, uint32_t value, int new)
+{
+	uint32_t most = 65515 - (dev->encap ? 4 + 4 * dev->encap : 0);
+
+	if (value > most || (value && value < 68))
+		return new || value > most ? REFUSED_WITH_TEXT : REFUSED;
+	if (value != dev->mtu || new) {
+		dev->pinned = value != 0;
+		dev->mtu = value ? value : dev->mtu;
+	}
+	return TAKEN;
+}
+
+/* docs/configuration.md, in C. */
 static enum verdict foretell(struct device *dev, const struct change *change, int new)
 {
-	uint32_t value = change->value, most;
+	uint32_t value = change->value;
 	char name[IFNAMSIZ];
 
 	switch (change->type | (change->data ? 0x100 : 0)) {
@@ -1420,14 +1434,7 @@ static enum verdict foretell(struct device *dev, const struct change *change, in
 		dev->txqlen = value;
 		return TAKEN;
 	case IFLA_MTU:
-		most = 65515 - (dev->encap ? 4 + 4 * dev->encap : 0);
-		if (value > most || (value && value < 68))
-			return new || value > most ? REFUSED_WITH_TEXT : REFUSED;
-		if (value != dev->mtu || new) {
-			dev->pinned = value != 0;
-			dev->mtu = value ? value : dev->mtu;
-		}
-		return TAKEN;
+		return foretell_mtu(dev, value, new);
 	}
 	return REFUSED_WITH_TEXT;
 }

@@ -345,9 +345,9 @@ __be32 tunl_endpoint_gateway(const struct net_device *dev,
  * tunl_endpoint_route() - look up the route of outer packets
  * @dev:	the tunnel
  * @parms:	its parameters, or for an external device what came with the packet
- * @outer:	@remote and @flow_flags are given. On success @local is the outer source: the
- *		configured one, else routing's choice (the address of the
- *		interface the packet leaves by); and @route has a reference
+ * @outer:	@remote and @flow_flags are given. On success @local is the outer
+ *		source: the configured one, else routing's choice (the address of
+ *		the interface the packet leaves by); and @route has a reference
  *
  * What differs from packet to packet takes no part, or the route could not be
  * kept: a DSCP taken from the inner header, a source port made from the flow.

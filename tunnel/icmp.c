@@ -441,8 +441,9 @@ static bool icmp_relay(struct sk_buff *skb, const struct icmp_error *error,
 }
 
 /*
- * Such a packet would have left without DF. Not so of an external device, whose
- * packets bring their own; nor if behind UDP too little is quoted to know.
+ * Such a packet would have left without DF, as labels do unless DF is always set.
+ * Not so of an external device, whose packets bring their own; nor if behind UDP too
+ * little is quoted to know.
  */
 static bool icmp_never_df(const struct icmp_error *error,
 			  const struct tunl_config *config)
@@ -452,6 +453,7 @@ static bool icmp_never_df(const struct icmp_error *error,
 	if (config->header.df == TUNL_DF_CLEAR)
 		return true;
 	if (error->outer.protocol == IPPROTO_UDP &&
+	    config->parms.proto != IPPROTO_MPLS &&
 	    error->quoted < ICMP_QUOTE_MIN)
 		return false;
 	return !(error->inner.frag_off & htons(IP_DF));
