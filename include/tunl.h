@@ -83,8 +83,6 @@ enum tunl_df {
  * @df:		enum tunl_df
  * @ttl:	as in struct tunl_parms
  * @tos:	as in struct tunl_parms
- *
- * Small, since the transmit path copies it.
  */
 struct tunl_header {
 	struct ip_tunnel_encap	encap;

@@ -20,7 +20,7 @@ static struct workqueue_struct *pmtu_workqueue;
 static enum tunl_verdict pmtu_fragment(const struct sk_buff *skb,
 				       const struct tunl_outer *outer)
 {
-	return skb->len + outer->header.overhead > IP_MAX_MTU && !skb_is_gso(skb) ?
+	return skb->len + outer->header->overhead > IP_MAX_MTU && !skb_is_gso(skb) ?
 	       TUNL_TOO_BIG : TUNL_OK;
 }
 
@@ -48,16 +48,16 @@ enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
 	u32 mtu;
 
 	outer->frag_off = 0;
-	if (outer->header.df == TUNL_DF_CLEAR ||
-	    (outer->header.df == TUNL_DF_COPY && !inner_df))
+	if (outer->header->df == TUNL_DF_CLEAR ||
+	    (outer->header->df == TUNL_DF_COPY && !inner_df))
 		return pmtu_fragment(skb, outer);
 
 	mtu = dst_mtu(dst);
-	if (unlikely(mtu < TUNL_MTU_MIN + outer->header.overhead ||
+	if (unlikely(mtu < TUNL_MTU_MIN + outer->header->overhead ||
 		     ip_mtu_locked(dst)))
 		return pmtu_fragment(skb, outer);
 
-	mtu -= outer->header.overhead;
+	mtu -= outer->header->overhead;
 	if (likely(skb->len <= mtu) ||
 	    (skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu))) {
 		outer->frag_off = htons(IP_DF);
@@ -87,7 +87,7 @@ static int pmtu_of_route(const struct tunl_outer *outer)
 	const struct dst_entry *dst = &outer->route->dst;
 
 	return pmtu_less(dst_metric_raw(dst, RTAX_MTU) ?:
-			 READ_ONCE(dst->dev->mtu), outer->header.overhead);
+			 READ_ONCE(dst->dev->mtu), outer->header->overhead);
 }
 
 /* What xmit_push() will ask for, so that no head is reallocated for it. */
@@ -96,7 +96,7 @@ static unsigned int pmtu_headroom(const struct tunl_outer *outer)
 	const struct dst_entry *dst = &outer->route->dst;
 
 	return ip_tunnel_limit_headroom(LL_RESERVED_SPACE(dst->dev) +
-					dst->header_len + outer->header.overhead);
+					dst->header_len + outer->header->overhead);
 }
 
 /*
@@ -183,7 +183,7 @@ void tunl_pmtu_follow(struct net_device *dev)
 	}
 
 	outer = (struct tunl_outer) {
-		.header = config->header,
+		.header = &config->header,
 		.remote = config->parms.remote,
 	};
 	if (tunl_endpoint_route(dev, &config->parms, &outer))

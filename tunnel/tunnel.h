@@ -68,13 +68,13 @@ struct tunl_stats {
  * @flow_flags:	FLOWI_FLAG_* for the lookup of @route
  */
 struct tunl_outer {
-	struct tunl_header	header;
-	__be16			frag_off;
-	struct rtable		*route;
-	__be32			local;
-	__be32			remote;
-	bool			counted;
-	u8			flow_flags;
+	const struct tunl_header	*header;
+	struct rtable			*route;
+	__be32				local;
+	__be32				remote;
+	__be16				frag_off;
+	bool				counted;
+	u8				flow_flags;
 };
 
 /* main.c */

@@ -73,7 +73,7 @@ static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 {
 	enum tunl_verdict verdict;
 
-	outer->header = config->header;
+	outer->header = &config->header;
 	outer->remote = config->parms.remote ?: tunl_endpoint_gateway(dev, skb);
 	if (unlikely(!outer->remote))
 		return TUNL_NO_ENDPOINT;
@@ -101,6 +101,7 @@ static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 						struct net_device *dev,
 						const struct tunl_config *config,
+						struct tunl_header *header,
 						struct tunl_outer *outer)
 {
 	struct ip_tunnel_info *info = tunl_endpoint_metadata(dev, skb);
@@ -126,7 +127,7 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 		.tos = info->key.tos == TUNL_TOS_INHERIT ?
 		       TUNL_TOS_INHERIT : info->key.tos & ~INET_ECN_MASK,
 	};
-	outer->header = (struct tunl_header) {
+	*header = (struct tunl_header) {
 		.encap = info->encap,
 		.overhead = sizeof(struct iphdr) + hlen,
 		/* Of itself the kernel's ipip sets none there. */
@@ -135,7 +136,8 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 		.tos = parms.tos,
 	};
 	if (compat_metadata_df(info))
-		outer->header.df = TUNL_DF_SET;
+		header->df = TUNL_DF_SET;
+	outer->header = header;
 	outer->remote = info->key.u.ipv4.dst;
 	outer->flow_flags = info->key.flow_flags;
 	outer->counted = true;
@@ -180,7 +182,7 @@ static u8 xmit_tos(const struct tunl_header *header, u8 inner)
 static noinline u8 xmit_encap(struct sk_buff *skb,
 			      const struct tunl_outer *outer, u8 proto)
 {
-	struct ip_tunnel_encap encap = outer->header.encap;
+	struct ip_tunnel_encap encap = outer->header->encap;
 	struct flowi4 fl4 = {
 		.saddr = outer->local,
 		.daddr = outer->remote,
@@ -198,7 +200,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	bool xnet = !net_eq(tunl->underlay, dev_net(dev));
-	const struct tunl_header *header = &outer->header;
+	const struct tunl_header *header = outer->header;
 	struct dst_entry *dst = &outer->route->dst;
 	u8 proto = IPPROTO_IPIP, tos, ttl;
 	struct iphdr *iph;
@@ -241,7 +243,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 		skb_dst_set(skb, dst);
 	else
 		skb_dst_set_noref(skb, dst);
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	*IPCB(skb) = (struct inet_skb_parm) {};
 
 	__skb_push(skb, sizeof(*iph));
 	skb_reset_network_header(skb);
@@ -310,6 +312,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	struct tunl_outer outer = {};
+	struct tunl_header external;
 	enum tunl_verdict verdict;
 	struct tunl_config *config;
 	unsigned int len;
@@ -323,7 +326,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (likely(!config->parms.external))
 		verdict = xmit_endpoint(skb, dev, config, &outer);
 	else
-		verdict = xmit_metadata(skb, dev, config, &outer);
+		verdict = xmit_metadata(skb, dev, config, &external, &outer);
 	if (unlikely(verdict))
 		goto complain;
 
