@@ -23,6 +23,8 @@ PKGS_TEST=(iproute2 net-tools iputils-ping iputils-arping iputils-tracepath
 	python3 python3-scapy python3-pyroute2 iptables libnl-3-200 libnl-genl-3-200
 	libpopt0 systemd)
 # shellcheck disable=SC2034
+PKGS_SECURE_BOOT=(ovmf sbsigntool openssl)
+# shellcheck disable=SC2034
 PKGS_BENCH=(gnuplot-nox qperf linux-perf)
 # shellcheck disable=SC2034
 PKGS_STYLE=(shellcheck sparse codespell perl)

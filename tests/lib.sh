@@ -20,7 +20,7 @@
 # debs=PACKAGE,... for unpack_deb; pkgs=PACKAGE,... that others do not need, to be
 # installed on the host; source=6.12 if it reads Debian's kernel source; packages=yes
 # if it wants build/deb/ to have tunl-dkms, and one to upgrade to; alone=yes if its
-# guest cannot be used for another test.
+# guest cannot be used for another test, and then vm=OPTION of scripts/vm.
 # They are run by tests/guest, inside a guest, never on a real machine: the
 # modules they load are loaded for the whole kernel.
 #
