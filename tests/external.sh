@@ -3,8 +3,7 @@
 # tunl-test: guests=1 suite=fast engine=qemu timeout=300
 #
 # One device for any number of endpoints, which come with each packet: from its
-# route (`encap ip`), from tc; and go along with each that is received. BPF's way to
-# the same is in selftests.
+# route (`encap ip`), from tc, from BPF; and go along with each that is received.
 #
 #      10.1.0.2   10.1.0.1      10.0.1.1  10.0.1.254     10.0.2.254  10.0.2.1, .2
 #   h ── eth0 ═══════ eth0 ── a ── eth1 ═══ eth0 ── r ── eth1 ═══════ eth0 ── b
@@ -81,6 +80,16 @@ tc -n a filter add dev ext egress protocol ip flower dst_ip 10.9.3.8 \
 check "and of one without a route: no route" test "$(wire send a src=10.9.0.1 dst=10.9.3.8
 	tx_counter a ext tx_drop_no_route)" -ge 1
 
+# A program may give an outer source that is not the host's.
+must mkdir "$tmp/bpf"
+must mount -t bpf bpf "$tmp/bpf"
+must "$TUNL_TOP/tests/packets" tunnel-key 10.0.2.2 192.0.2.77 "$tmp/bpf/key"
+must tc -n a filter add dev ext egress prio 1 bpf direct-action object-pinned "$tmp/bpf/key"
+check "BPF names the endpoint, and a source that a does not have" outer dst=10.0.2.2 src=192.0.2.77 ttl=64 inner=same \
+	-- dst=10.9.3.7
+must tc -n a filter del dev ext egress prio 1
+must umount "$tmp/bpf"
+
 # --- received: from anybody, with the outer header
 
 tc -n a filter add dev ext ingress protocol ip flower enc_src_ip 10.0.2.1 enc_dst_ip 10.0.1.1 action pass
@@ -114,7 +123,43 @@ error=(error.src=10.0.1.254 error.dst=10.0.1.1 error.type=3 error.code=1
 	outer.src=10.0.1.1 outer.dst=10.0.2.1 src=10.1.0.2)
 check "told to the sender, whose packet's route names that endpoint" \
 	grep -q icmp=3/1 <<<"$(wire carry r h/eth0 "${error[@]}" dst=10.9.1.1)"
-ip -n a link del ext
+
+# --- what belongs to one netns is nothing to another's underlay
+
+# One action, and what it remembers, for devices over a's network and over r's.
+must ip -n r link add other type ipip external
+must ip -n r link set other netns a
+ip -n a link set other up
+ip -n a route add 10.9.6.0/24 dev other
+tc -n a qdisc add dev other clsact
+tc -n a filter add dev ext egress protocol ip prio 1 flower dst_ip 10.9.3.6 \
+	action tunnel_key set src_ip 0.0.0.0 dst_ip 10.0.2.2 id 7 ttl 77 index 1994
+tc -n a filter add dev other egress protocol ip prio 1 flower dst_ip 10.9.6.6 action tunnel_key index 1994
+at_b() { # OUTER-SOURCE INNER-DESTINATION
+	arrives_as a b/eth0 "src=$1" dst=10.0.2.2 inner=same -- src=10.9.0.1 "dst=$2"
+}
+taskset -pc 0 $$ >/dev/null # each processor remembers for itself
+check "from a, by way of r" at_b 10.0.1.1 10.9.3.6
+check "the same action, from r" at_b 10.0.2.254 10.9.6.6
+check "and again from a" at_b 10.0.1.1 10.9.3.6
+taskset -pc 0-1023 $$ >/dev/null
+ip -n a link del other
+
+ip -n a rule add fwmark 7 to 10.0.2.0/24 unreachable
+dropped=$(tx_counter a ext tx_drop_no_route)
+ns a ping -q -c 1 -W 1 -m 7 10.9.1.1 >/dev/null
+check_eq "a mark chooses the route to the endpoint" "$(tx_counter a ext tx_drop_no_route)" $((dropped + 1))
+netns_add g
+must ip -n a link set ext netns g
+ip -n g link set ext up
+ip -n g addr add 10.9.0.1/32 dev ext
+ip -n g route add 10.9.1.0/24 encap ip dst 10.0.2.1 dev ext
+dropped=$(tx_counter g ext tx_drop_no_route) sent=$(dev_counter g ext tx_packets)
+ns g ping -q -c 1 -W 1 -m 7 10.9.1.1 >/dev/null
+check_eq "not one from another netns" "$(tx_counter g ext tx_drop_no_route)" "$dropped"
+check_eq "it is sent" "$(dev_counter g ext tx_packets)" $((sent + 1))
+ip -n g link del ext
+ip -n a rule del fwmark 7 to 10.0.2.0/24 unreachable
 
 # --- kind ipip without: a route names the endpoint all the same
 
