@@ -63,13 +63,16 @@ install-programs:
 	install -D -m 644 -t $(MAN)/man4 $(PAGES4)
 	$(if $(PAGES8),install -D -m 644 -t $(MAN)/man8 $(PAGES8))
 
-uninstall: headers
+uninstall: uninstall-programs headers
 	rm -f $(MODULES)/updates/tunnel/tunnel.ko* $(MODULES)/updates/ipip/ipip.ko*
 	for dir in updates/tunnel updates/ipip; do \
 		test ! -d $(MODULES)/$$dir || \
 			(cd $(MODULES) && rmdir -p --ignore-fail-on-non-empty $$dir) || exit; \
 	done
 	@$(depmod)
+
+# needs no headers, which may have gone before
+uninstall-programs:
 	rm -f $(PROGRAMS:scripts/%=$(SBIN)/%) $(PAGES4:man/%=$(MAN)/man4/%) $(PAGES8:man/%=$(MAN)/man8/%)
 
 # What is compiled, and no more.
@@ -94,5 +97,5 @@ headers:
 		echo "make: for another: make KDIR=DIR, DIR being its headers or a built tree" >&2; \
 		exit 1; }
 
-.PHONY: modules clean install install-modules install-programs uninstall install-dkms \
+.PHONY: modules clean install install-modules install-programs uninstall uninstall-programs install-dkms \
 	demo check bench deb pictures headers

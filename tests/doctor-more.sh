@@ -234,10 +234,10 @@ else
 	note "no old iptables here"
 fi
 
-mount --bind /dev/null /usr/sbin/nft
+must mv /usr/sbin/nft "$tmp/nft" # in the guest's memory
 healthy "without nft" B
 check "it says that it could not look" grep -q '^not looked at: firewall: nft is not installed' "$tmp/said"
-umount /usr/sbin/nft
+must mv "$tmp/nft" /usr/sbin/nft
 check "nor can anybody but root" grep -q '^not looked at: firewall: that takes root' \
 	<(ns B setpriv --reuid 65534 --clear-groups "$DOCTOR")
 

@@ -189,6 +189,10 @@ reach up $GHOST
 check_eq "B answers on its own card only, and is no router elsewhere" \
 	"$(ns B sysctl -n net.ipv4.ip_forward net.ipv4.conf.eth0.forwarding | tr '\n' ' ')" "0 1 "
 
+for host in A B; do
+	check "$host: the doctor finds nothing wrong" ns $host "$TUNL_TOP/scripts/tunl-doctor"
+done
+
 if [ -z "$thorough" ]; then
 	check "B: up again: nothing was changed" grep 'nothing was changed' <(up_b)
 	check "B: down" gh B down --ghost $GHOST
@@ -237,6 +241,50 @@ check "all go, B" gh B down --all
 check "all go, A" gh A down --all
 check "down: all is as before, A" as_before A
 check "down: all is as before, B" as_before B
+
+check "B: a ghost" up_b
+check "B: a second one" up_b 111.112.100.88
+check "down --all --dry-run" gh B down --all --dry-run
+grep '^[ie]' "$tmp/said" >"$tmp/dry.down"
+check "down --all does what that says" gh B down --all
+check_eq "each once" "$(grep '^[ie]' "$tmp/said")" "$(cat "$tmp/dry.down")"
+check "and all is as before" as_before B
+
+# --- somebody else's doings meanwhile
+
+check "B: up" up_b
+sysctl_set B net.ipv4.ip_forward 1
+check "all cards forward by now: down" gh B down --all
+check "and leaves it" said 'all cards forward by now: echo 1 >.*/eth0/forwarding stays'
+check_eq "to whoever did that" "$(ns B sysctl -n net.ipv4.conf.eth0.forwarding)" 1
+sysctl_set B net.ipv4.ip_forward 0
+check "all is as before" as_before B
+
+check "B: up" up_b
+ip -n B link del ghost0
+sysctl_set B net.ipv4.conf.default.forwarding 1
+check "the device has gone: down" gh B down --all
+sysctl_set B net.ipv4.conf.default.forwarding 0
+check "all is as before" as_before B
+
+# as in a netns that got the number of one that had a ghost
+check "B: up" up_b
+ip -n B link del ghost0
+ip -n B neigh del proxy $GHOST dev eth0
+check "nothing of it is there: down" gh B down --all
+check_eq "does not take this netns' forwarding for its own" "$(ns B sysctl -n net.ipv4.conf.eth0.forwarding)" 1
+sysctl_set B net.ipv4.conf.eth0.forwarding 0
+
+# Debian has another arping, whose -D says something else and fails.
+mkdir "$tmp/other"
+printf '%s\n' '#!/bin/sh' 'echo "ARPing 2.23, by Thomas Habets"' 'exit 1' >"$tmp/other/arping"
+chmod +x "$tmp/other/arping"
+path=$tmp/other:$PATH
+check "another arping is not asked" gh B up --ghost $GHOST --remote 111.112.101.37
+check "and that is said" said 'warning: no arping of iputils here'
+path=$PATH
+check "B: down" gh B down --all
+check "all is as before" as_before B
 
 # --- what was there before is not ours
 
@@ -327,6 +375,9 @@ for late in '' 1; do
 	FAIL_SIGNAL=TERM FAIL_LATE=$late
 	check "B: SIGTERM${late:+ after a step was done}" exits 143 unlucky B 4 "${home[@]}"
 	check "B: SIGTERM${late:+ after a step was done}: all is as before" as_before B
+	FAIL_SIGNAL=HUP
+	check "B: SIGHUP${late:+ after a step was done}" exits 129 unlucky B 4 "${home[@]}"
+	check "B: SIGHUP${late:+ after a step was done}: all is as before" as_before B
 	FAIL_SIGNAL=KILL
 	check "A: SIGKILL${late:+ after a step was done}" exits 137 unlucky A 3 "${away[@]}"
 	check "A: SIGKILL${late:+ after a step was done}: is left behind" exits 1 gh A status
