@@ -232,8 +232,66 @@ must ip -n a link set labels type ipip mode ipip nopmtudisc encap fou encap-spor
 check_eq "fragmentation needed, 8 bytes quoted: believed" \
 	"$(what_of error.code=4 error.mtu=1300 error.quote=28 outer.dst=10.0.2.2 outer.udp=999:5397)" "icmp_deferred "
 ip -n a link del labels
+# Two to one port of one host, the newest looked at first.
+both() { # LABEL: what is behind UDP tells whose an error is
+	ip -n a route replace 10.9.5.0/24 dev with
+	ip -n a route replace 10.9.6.0/24 dev without
+	check "$1: behind GUE, told at once" grep -q icmp=3/1 \
+		<<<"$(wire carry r h/eth0 "${error[@]}" outer.dst=10.0.2.2 outer.udp=999:5397 outer.gue=1 dst=10.9.5.1)"
+	check "$1: without GUE, told at once" grep -q icmp=3/1 \
+		<<<"$(wire carry r h/eth0 "${error[@]}" outer.dst=10.0.2.2 outer.udp=999:5397 dst=10.9.6.1)"
+}
+with=(with type ipip remote 10.0.2.2 local 10.0.1.1 dev eth1 encap gue encap-sport auto encap-dport 5397)
+without=(without type ipip remote 10.0.2.2 local 10.0.1.1 encap fou encap-sport auto encap-dport 5397)
+must ip -n a link add "${with[@]}"
+must ip -n a link add "${without[@]}"
+ip -n a link set with up
+ip -n a link set without up
+both "FOU is newer"
+ip -n a link del with
+must ip -n a link add "${with[@]}"
+ip -n a link set with up
+both "GUE is newer"
+ip -n a link del with
+ip -n a link del without
 ip -n r link set eth1 mtu 1500
 forget a b
+
+# --- in a circle, by way of queues: not to be seen on the stack
+
+netns_add q
+ip -n q link add d0 type dummy
+ip -n q link set d0 up
+ip -n q addr add 10.21.0.1/24 dev d0
+circle() { # KIND OF FIRST, OF SECOND
+	local dev n
+	ip -n q link add c1 type ipip nopmtudisc remote 10.22.0.9 local 10.21.0.1 encap "$1" encap-sport auto encap-dport 5397
+	ip -n q link add c2 type ipip nopmtudisc remote 10.23.0.9 local 10.21.0.1 encap "$2" encap-sport auto encap-dport 5397
+	for dev in c1 c2; do
+		ip -n q link set $dev up
+		tc -n q qdisc add dev $dev root pfifo limit 100
+	done
+	ip -n q route add 10.22.0.9 dev c2
+	ip -n q route add 10.23.0.9 dev c1
+	ip -n q route add 10.24.0.0/24 dev c1
+	for n in 56 1400; do
+		ns q ping -q -c 1 -W 1 -M dont -s $n 10.24.0.5 >/dev/null
+		check "$1 over $2 in a circle, $n bytes: ends, by name" test \
+			"$(($(tx_counter q c1 tx_drop_loop_nested) + $(tx_counter q c2 tx_drop_loop_nested)))" -ge 1
+		check_eq "$1 over $2 in a circle, $n bytes: for no other reason" \
+			"$(for dev in c1 c2; do ns q ethtool -S $dev | grep -v ' 0$\|:$\|loop_nested'; done)" ""
+		dev=$(dev_counter q c1 tx_packets)
+		sleep 0.3
+		check_eq "$1 over $2 in a circle, $n bytes: has ended" "$(dev_counter q c1 tx_packets)" "$dev"
+		check "$1 over $2 in a circle, $n bytes: soon" test "$dev" -lt 100
+	done
+	ip -n q link del c1
+	ip -n q link del c2
+}
+circle fou fou
+circle gue fou
+circle fou none
+
 
 # --- the module goes
 

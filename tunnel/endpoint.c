@@ -105,7 +105,7 @@ static int endpoint_inetaddr_event(struct notifier_block *nb,
 	if (tunl->stock)
 		return NOTIFY_DONE;
 
-	if (!tunl->parms.remote)
+	if (!tunl->parms.remote && !tunl->parms.external)
 		endpoint_set_noprefixroute(ifa, event == NETDEV_UP);
 
 	found = endpoint_find_pointopoint(dev);

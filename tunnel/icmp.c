@@ -87,21 +87,45 @@ static bool icmp_sends(const struct tunl_config *config,
 
 /*
  * UDP is what half of the world's errors are about. Ours are those about a port
- * that a tunnel to that destination, or one without any, sends to.
+ * that a tunnel to that destination, or one without any, sends to. Of several,
+ * one that puts between what is quoted, GUE or nothing.
  */
-static bool icmp_encapsulated(const struct net *net, struct icmp_error *error)
+static bool icmp_encapsulated(const struct net *net, bool gue,
+			      struct icmp_error *error)
 {
 	const __be32 remotes[] = { error->outer.daddr, 0 };
 	const struct tunl_config *config;
+	const struct tunl_dev *tunl;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(remotes); i++)
-		tunl_config_for_each(config, net, remotes[i])
-			if (icmp_sends(config, error)) {
-				error->sent_by = &config->parms;
+		tunl_config_for_each(config, net, remotes[i]) {
+			tunl = netdev_priv(config->dev);
+			if (config->parms.remote != remotes[i] ||
+			    !net_eq(tunl->underlay, net) ||
+			    !icmp_sends(config, error))
+				continue;
+			error->sent_by = &config->parms;
+			if (gue == (error->sent_by->encap.type ==
+				    TUNNEL_ENCAP_GUE))
 				return true;
-			}
-	return false;
+		}
+	return error->sent_by;
+}
+
+/* UDP: the port is known, and what comes behind, if it is quoted. */
+static bool icmp_concerns_udp(const struct net *net, const struct sk_buff *skb,
+			      unsigned int offset, struct icmp_error *error)
+{
+	u8 first = 0x45;
+
+	if (skb_copy_bits(skb, offset + offsetof(struct udphdr, dest),
+			  &error->port, sizeof(error->port)))
+		return false;
+	/* That of an IPv4 header otherwise. Labels look like either. */
+	skb_copy_bits(skb, offset + sizeof(struct udphdr), &first,
+		      sizeof(first));
+	return icmp_encapsulated(net, first >> 4 != 4, error);
 }
 
 /* Is it about a packet that a tunnel may have sent? Reads, and moves nothing. */
@@ -125,11 +149,8 @@ static bool icmp_concerns(const struct net *net, const struct sk_buff *skb,
 	case IPPROTO_MPLS:
 		return true;
 	case IPPROTO_UDP:
-		return !skb_copy_bits(skb, offset + sizeof(error->icmp) +
-				      sizeof(error->outer) +
-				      offsetof(struct udphdr, dest),
-				      &error->port, sizeof(error->port)) &&
-		       icmp_encapsulated(net, error);
+		return icmp_concerns_udp(net, skb, offset + sizeof(error->icmp) +
+					 sizeof(error->outer), error);
 	}
 	return false;
 }
@@ -192,9 +213,13 @@ static enum tunl_icmp icmp_parse(const struct net *net, struct sk_buff *skb,
 	error->quoted = skb->len - error->overhead;
 	skb_copy_bits(skb, error->overhead, &error->inner,
 		      min_t(int, error->quoted, sizeof(error->inner)));
-	if (error->inner.version != 4 || error->inner.ihl < 5)
+	if (error->inner.version == 4 && error->inner.ihl >= 5)
+		return TUNL_ICMP_RELAYED;
+	if (error->outer.protocol != IPPROTO_UDP)
 		return TUNL_ICMP_MALFORMED;
 
+	/* Labels, or what another tunnel to that port put between. */
+	error->quoted = 0;
 	return TUNL_ICMP_RELAYED;
 }
 
@@ -492,7 +517,7 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 
 	ipv4_update_pmtu(skb, net, mtu, config->parms.link,
 			 error->outer.protocol);
-	if (inner_df && origin == ICMP_ORIGIN_YES &&
+	if (inner_df && origin == ICMP_ORIGIN_YES && mtu > error->overhead &&
 	    mtu >= READ_ONCE(net->ipv4.ip_rt_min_pmtu) &&
 	    icmp_relay(skb, error, config->dev, mtu - error->overhead))
 		return TUNL_ICMP_RELAYED;

@@ -5,6 +5,7 @@
 #include <linux/icmp.h>
 #include <net/dst_cache.h>
 #include <net/dst_metadata.h>
+#include <net/gue.h>
 #include <net/icmp.h>
 #include <net/inet_ecn.h>
 #include <net/ip_tunnels.h>
@@ -31,9 +32,71 @@ static enum tunl_verdict xmit_validate_mpls(struct sk_buff *skb, u8 mode)
 	       TUNL_OK : TUNL_LOOP_NESTED;
 }
 
-/* May reallocate the skb's head. */
-static enum tunl_verdict xmit_validate(struct sk_buff *skb, u8 mode)
+/*
+ * A header of IPv4 without options, as ours are, whose checksum is right: where any
+ * bytes may be.
+ */
+static bool xmit_is_header(const struct iphdr *iph)
 {
+	return iph && iph->version == 4 && iph->ihl == sizeof(*iph) / 4 &&
+	       !ip_fast_csum(iph, iph->ihl);
+}
+
+/*
+ * Is this in as many wrappers as are allowed? What tunl_skb_wrappers() is for plain
+ * ones, for those with UDP between, and perhaps GUE.
+ */
+static noinline bool xmit_nested(const struct sk_buff *skb)
+{
+	unsigned int n, offset = 0;
+	const struct guehdr *gue;
+	const struct iphdr *iph;
+	struct guehdr gue_copy;
+	struct iphdr copy;
+
+	for (n = 0; n <= TUNL_NESTING_MAX; n++) {
+		iph = skb_header_pointer(skb, offset, sizeof(copy), &copy);
+		if (!xmit_is_header(iph))
+			return false;
+
+		offset += sizeof(*iph);
+		if (iph->protocol != IPPROTO_UDP)
+			continue;
+
+		offset += sizeof(struct udphdr);
+		gue = skb_header_pointer(skb, offset, sizeof(gue_copy),
+					 &gue_copy);
+		if (!gue)
+			return false;
+		/* Its version is 0 in two bits, IPv4's is 4 in four. */
+		if (!gue->version)
+			offset += sizeof(*gue) + gue->hlen * sizeof(u32);
+	}
+
+	return true;
+}
+
+/*
+ * Tunnels through tunnels in a circle: every turn adds some stack, or, where a qdisc
+ * takes the packet off the stack, at least a header.
+ */
+static bool xmit_is_circle(const struct sk_buff *skb,
+			   const struct tunl_config *config, u8 protocol)
+{
+	if (unlikely(__this_cpu_read(xmit_depth) >= TUNL_NESTING_MAX))
+		return true;
+	if (unlikely(config->parms.external || config->header.encap.type))
+		return (protocol == IPPROTO_IPIP || protocol == IPPROTO_UDP) &&
+		       xmit_nested(skb);
+	return unlikely(protocol == IPPROTO_IPIP) &&
+	       tunl_skb_wrappers(skb, 0, TUNL_NESTING_MAX) == TUNL_NESTING_MAX;
+}
+
+/* May reallocate the skb's head. */
+static enum tunl_verdict xmit_validate(struct sk_buff *skb,
+				       const struct tunl_config *config)
+{
+	const u8 mode = config->parms.proto;
 	const struct iphdr *inner;
 
 	if (!tunl_skb_is_ipv4(skb))
@@ -53,14 +116,7 @@ static enum tunl_verdict xmit_validate(struct sk_buff *skb, u8 mode)
 	if (unlikely(!inner->ttl))
 		return TUNL_TTL_ZERO;
 
-	/*
-	 * Tunnels through tunnels in a circle: every turn adds some stack, or,
-	 * where a qdisc takes the packet off the stack, at least a header.
-	 */
-	if (unlikely(__this_cpu_read(xmit_depth) >= TUNL_NESTING_MAX ||
-		     (inner->protocol == IPPROTO_IPIP &&
-		      tunl_skb_wrappers(skb, 0, TUNL_NESTING_MAX) ==
-		      TUNL_NESTING_MAX)))
+	if (unlikely(xmit_is_circle(skb, config, inner->protocol)))
 		return TUNL_LOOP_NESTED;
 
 	return TUNL_OK;
@@ -177,10 +233,11 @@ static u8 xmit_tos(const struct tunl_header *header, u8 inner)
 /*
  * UDP, and GUE perhaps, in front of the inner packet: module fou's. It puts the
  * flow into the source port, for those who spread by ports. May reallocate the
- * skb's head. Returns the outer protocol, or 0: there is no such module.
+ * skb's head. Sets @proto to the outer protocol.
  */
-static noinline u8 xmit_encap(struct sk_buff *skb,
-			      const struct tunl_outer *outer, u8 proto)
+static noinline enum tunl_verdict xmit_encap(struct sk_buff *skb,
+					     const struct tunl_outer *outer,
+					     u8 *proto)
 {
 	struct ip_tunnel_encap encap = outer->header->encap;
 	struct flowi4 fl4 = {
@@ -188,7 +245,14 @@ static noinline u8 xmit_encap(struct sk_buff *skb,
 		.daddr = outer->remote,
 	};
 
-	return ip_tunnel_encap(skb, &encap, &proto, &fl4) ? 0 : proto;
+	switch (ip_tunnel_encap(skb, &encap, proto, &fl4)) {
+	case 0:
+		return TUNL_OK;
+	case -ENOMEM:
+		return TUNL_NO_MEMORY;
+	default:
+		return TUNL_NO_ENCAP;
+	}
 }
 
 /*
@@ -203,6 +267,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	const struct tunl_header *header = outer->header;
 	struct dst_entry *dst = &outer->route->dst;
 	u8 proto = IPPROTO_IPIP, tos, ttl;
+	enum tunl_verdict verdict;
 	struct iphdr *iph;
 
 	if (tunl_skb_is_ipv4(skb)) {
@@ -229,9 +294,9 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 		return TUNL_NO_MEMORY;
 
 	if (unlikely(header->encap.type)) {
-		proto = xmit_encap(skb, outer, proto);
-		if (!proto)
-			return TUNL_NO_ENCAP;
+		verdict = xmit_encap(skb, outer, &proto);
+		if (unlikely(verdict))
+			return verdict;
 	}
 
 	skb_scrub_packet(skb, xnet);
@@ -319,7 +384,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	int err;
 
 	config = rcu_dereference_bh(tunl->config);
-	verdict = xmit_validate(skb, config->parms.proto);
+	verdict = xmit_validate(skb, config);
 	if (unlikely(verdict))
 		goto complain;
 
@@ -340,7 +405,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		goto complain;
 	}
 
-	if (unlikely(READ_ONCE(tunl->fault.pending)))
+	if (unlikely(READ_ONCE(tunl->fault.pending)) && tunl_skb_is_ipv4(skb))
 		tunl_icmp_tell(skb, dev, outer.remote);
 
 	verdict = tunl_pmtu_fit(skb, dev, &outer);
