@@ -106,8 +106,8 @@ static bool icmp_encapsulated(const struct net *net, bool gue,
 			    !icmp_sends(config, error))
 				continue;
 			error->sent_by = &config->parms;
-			if (gue == (error->sent_by->encap.type ==
-				    TUNNEL_ENCAP_GUE))
+			if (config->parms.encap.type ==
+			    (gue ? TUNNEL_ENCAP_GUE : TUNNEL_ENCAP_FOU))
 				return true;
 		}
 	return error->sent_by;
