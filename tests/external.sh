@@ -147,7 +147,7 @@ ip -n a link del other
 
 ip -n a rule add fwmark 7 to 10.0.2.0/24 unreachable
 dropped=$(tx_counter a ext tx_drop_no_route)
-ns a ping -q -c 1 -W 1 -m 7 10.9.1.1 >/dev/null
+ns a ping -q -c 1 -W 0.2 -m 7 10.9.1.1 >/dev/null
 check_eq "a mark chooses the route to the endpoint" "$(tx_counter a ext tx_drop_no_route)" $((dropped + 1))
 netns_add g
 must ip -n a link set ext netns g
@@ -155,7 +155,7 @@ ip -n g link set ext up
 ip -n g addr add 10.9.0.1/32 dev ext
 ip -n g route add 10.9.1.0/24 encap ip dst 10.0.2.1 dev ext
 dropped=$(tx_counter g ext tx_drop_no_route) sent=$(dev_counter g ext tx_packets)
-ns g ping -q -c 1 -W 1 -m 7 10.9.1.1 >/dev/null
+ns g ping -q -c 1 -W 0.2 -m 7 10.9.1.1 >/dev/null
 check_eq "not one from another netns" "$(tx_counter g ext tx_drop_no_route)" "$dropped"
 check_eq "it is sent" "$(dev_counter g ext tx_packets)" $((sent + 1))
 ip -n g link del ext
