@@ -183,6 +183,7 @@ check_eq "nor another's" "$(from 10.0.2.2 10.9.1.7)" 0
 check "those are refused" test "$(rx_counter a drop_refused)" -ge 4
 check "a pointopoint address is no endpoint" \
 	grep -q 'peer 0.0.0.0' <<<"$(ip -n a addr add 10.9.5.1 peer 10.0.2.2 dev ext; ip -n a link show ext)"
+check "and keeps its route" grep -q '^10.0.2.2 .*scope link' <<<"$(ip -n a route show dev ext)"
 
 ip -n a link del ext
 check "pmtudisc=N" nl add ext 19= pmtudisc=0

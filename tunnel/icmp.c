@@ -220,6 +220,7 @@ static enum tunl_icmp icmp_parse(const struct net *net, struct sk_buff *skb,
 
 	/* Labels, or what another tunnel to that port put between. */
 	error->quoted = 0;
+	memset(&error->inner, 0, sizeof(error->inner));
 	return TUNL_ICMP_RELAYED;
 }
 
