@@ -157,7 +157,8 @@ void ipip_policy_net_exit(struct net *net);
 void ipip_policy_latch(struct ipip_net *in, const char *device);
 bool ipip_policy_open(const struct ipip_net *in);
 void ipip_policy_log_accepted(const struct net *net, const struct iphdr *outer);
-void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer);
+void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer,
+			     bool labels);
 const char *ipip_policy_state(const struct ipip_net *in);
 
 /* queue.c */

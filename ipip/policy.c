@@ -320,14 +320,22 @@ void ipip_policy_log_accepted(const struct net *net, const struct iphdr *outer)
  * ipip_policy_log_refused() - a stranger's packet has been refused
  * @net:	netns of the outer packet
  * @outer:	its header
+ * @labels:	what it brought is MPLS, which no policy accepts
  *
  * Logs not more than once in ten seconds per netns.
  */
-void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer)
+void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer,
+			     bool labels)
 {
 	char where[POLICY_WHERE_LEN];
 
-	if (__ratelimit(&ipip_net(net)->refusals) && policy_may_log(net))
+	if (!__ratelimit(&ipip_net(net)->refusals) || !policy_may_log(net))
+		return;
+
+	if (labels)
+		pr_notice("%srefused labels of %pI4, which is no endpoint of mode mplsip or any; only a tunnel to it would accept them\n",
+			  policy_where(net, where), &outer->saddr);
+	else
 		pr_notice("%srefused a packet of %pI4, which is no configured endpoint; net.ipv4.ipip.accept=any would accept it\n",
 			  policy_where(net, where), &outer->saddr);
 }

@@ -407,7 +407,7 @@ int ipip_rcv_mpls_stranger(struct sk_buff *skb)
 	const struct net *net = dev_net(skb->dev);
 	struct ipip_net *in = ipip_net(net);
 
-	ipip_policy_log_refused(net, ip_hdr(skb));
+	ipip_policy_log_refused(net, ip_hdr(skb), true);
 	ipip_stats_drop(in, skb, IPIP_REFUSED);
 	return 0;
 }
@@ -470,7 +470,7 @@ int ipip_rcv_stranger(struct sk_buff *skb)
 	struct ipip_net *in = ipip_net(net);
 
 	if (!ipip_policy_open(in)) {
-		ipip_policy_log_refused(net, ip_hdr(skb));
+		ipip_policy_log_refused(net, ip_hdr(skb), false);
 		if (READ_ONCE(in->refuse) == IPIP_REFUSE_UNREACHABLE &&
 		    rcv_may_answer(skb) && xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb))
 			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
