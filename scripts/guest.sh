@@ -109,3 +109,49 @@ guest_result() {
 	[ -z "$1" ] || exit 124
 	exit 125
 }
+
+# guest_split ARG...: at --peer, into the arrays `mine` and `peer`; `paired` says
+# whether there was one.
+# shellcheck disable=SC2034
+guest_split() {
+	local arg
+
+	mine=() peer=() paired=''
+	for arg; do
+		if [ -n "$paired" ]; then
+			peer+=("$arg")
+		elif [ "$arg" = --peer ]; then
+			paired=1
+		else
+			mine+=("$arg")
+		fi
+	done
+}
+
+# guest_pair ARRAY-A ARRAY-B: two guests, each one run of this script with those
+# arguments, its lines marked. Exits with the first status, or the second if that
+# is 0.
+guest_pair() {
+	local rc_a='' rc_b='' rc first pid_a pid_b other
+	local -n args_a=$1 args_b=$2
+
+	TUNL_GUEST=a setpriv --pdeathsig TERM "$0" "${args_a[@]}" > >(exec sed -u 's/^/A| /') 2>&1 &
+	pid_a=$!
+	TUNL_GUEST=b setpriv --pdeathsig TERM "$0" "${args_b[@]}" > >(exec sed -u 's/^/B| /') 2>&1 &
+	pid_b=$!
+
+	while [ -z "$rc_a" ] || [ -z "$rc_b" ]; do
+		rc=0
+		wait -n -p first || rc=$?
+		case $first in
+		"$pid_a") rc_a=$rc other=$pid_b ;;
+		"$pid_b") rc_b=$rc other=$pid_a ;;
+		esac
+		# 2: never started; 124, 125: gone without having been asked to
+		case $rc in
+		2 | 124 | 125) kill "$other" 2>/dev/null || true ;;
+		esac
+	done
+	[ "$rc_a" != 0 ] || rc_a=$rc_b
+	exit "$rc_a"
+}
