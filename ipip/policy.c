@@ -333,7 +333,7 @@ void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer,
 		return;
 
 	if (labels)
-		pr_notice("%srefused labels of %pI4, which is no endpoint of mode mplsip or any; only a tunnel to it would accept them\n",
+		pr_notice("%srefused labels of %pI4, whom no tunnel of mode mplsip or any believes\n",
 			  policy_where(net, where), &outer->saddr);
 	else
 		pr_notice("%srefused a packet of %pI4, which is no configured endpoint; net.ipv4.ipip.accept=any would accept it\n",
