@@ -28,6 +28,8 @@ PKGS_SECURE_BOOT=(ovmf sbsigntool openssl)
 PKGS_BENCH=(gnuplot-nox qperf linux-perf)
 # shellcheck disable=SC2034
 PKGS_STYLE=(shellcheck sparse codespell perl)
+# shellcheck disable=SC2034
+PKGS_PICTURES=(graphviz fonts-dejavu-core)
 
 # shellcheck disable=SC2034
 PKGS_DEB=(dpkg-dev build-essential debhelper dh-dkms lintian rsync)
