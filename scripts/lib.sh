@@ -57,11 +57,16 @@ locked() (
 	"$@" 9>&-
 )
 
-# Package lists a day old name files that the archive has since removed.
-apt_update() {
+# Package lists a day old name files that the archive has since removed. One at a time:
+# apt waits for nobody there, and who goes on without lists finds no package.
+apt_update() { # [force]
+	locked lists update_lists "${1:-}"
+}
+
+update_lists() {
 	local stamp=$TUNL_CACHE/apt-updated
 
-	if [ "${1:-}" != force ] && [ -n "$(find "$stamp" -mmin -1440 2>/dev/null)" ]; then
+	if [ "$1" != force ] && [ -n "$(find "$stamp" -mmin -1440 2>/dev/null)" ]; then
 		return 0
 	fi
 	say "apt-get update"
