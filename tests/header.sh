@@ -74,6 +74,23 @@ check "each has an ID of its own" got ids=24
 check "inner packets without DF unchanged" got inner=same inner.id=1
 check "DSCP copied" got tos=0xb8
 
+# Many at once, from several processors: each takes them in blocks. Headers are
+# enough, and the capture's buffer holds them all.
+capture b vb "$tmp/ids.pcap" -s 64 'ip proto 4 and src 10.0.1.1'
+pings=() processors=$(nproc)
+[ "$processors" -le 4 ] || processors=4
+for ((cpu = 0; cpu < processors; cpu++)); do
+	ns a taskset -c $cpu ping -q -M dont -f -l 32 -c 1500 10.9.0.2 >"$tmp/ping.$cpu" &
+	pings+=($!)
+done
+wait "${pings[@]}"
+capture_stop
+tcpdump -vnr "$tmp/ids.pcap" 2>/dev/null |
+	sed -n 's/.* id \([0-9]*\), .*proto IPIP.*/\1/p' >"$tmp/ids"
+check "most of $processors times 1500 packets without DF were captured" \
+	test "$(wc -l <"$tmp/ids")" -gt $((1000 * processors))
+check_eq "each has an ID of its own" "$(sort "$tmp/ids" | uniq -d | wc -l)" 0
+
 enter df=1 times=8
 check "all IDs 0 with DF" got ids=1 id=0 arrived=8
 

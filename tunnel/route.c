@@ -6,7 +6,8 @@
  *
  *	bucket of (configuration, endpoint)
  *	+-------------------------------+-------------------------------+
- *	| serial, remote, local, route  | serial, remote, local, route  |
+ *	| serial, remote, local, route, | serial, remote, local, route, |
+ *	| ids                           | ids                           |
  *	+-------------------------------+-------------------------------+
  *	  the last one kept               the one before; goes next
  */
@@ -28,12 +29,14 @@
  * @serial:	of the configuration it was looked up for
  * @remote:	outer destination
  * @local:	outer source
+ * @ids:	for packets from @local to @remote
  */
 struct route_entry {
 	struct rtable	*route;
 	u64		serial;
 	__be32		remote;
 	__be32		local;
+	struct tunl_ids	ids;
 } __aligned(32);
 
 /* One cache line. */
@@ -124,34 +127,34 @@ static bool route_is(const struct route_entry *entry,
 /**
  * tunl_route_find() - a remembered route that is still good
  * @config:	configuration of the tunnel
- * @remote:	endpoint
- * @local:	set to the outer source
+ * @outer:	with @remote; @route, @local and @ids are set
  *
- * Called with bottom halves off, inside an RCU read-side section.
+ * Called with bottom halves off, inside an RCU read-side section. The route is without
+ * a reference, and good until the end of that section.
  *
- * Return: the route, without a reference, good until the end of that section; or
- * NULL.
+ * Return: true if there is one.
  */
-struct rtable *tunl_route_find(const struct tunl_config *config, __be32 remote,
-			       __be32 *local)
+bool tunl_route_find(const struct tunl_config *config, struct tunl_outer *outer)
 {
 	struct route_table *table;
 	struct route_bucket *bucket;
 	struct route_entry *entry;
 
 	table = rcu_dereference_bh(*this_cpu_ptr(&route_tables));
-	bucket = route_bucket(table, config, remote);
+	bucket = route_bucket(table, config, outer->remote);
 	for (entry = bucket->way; entry < bucket->way + ROUTE_WAYS; entry++) {
-		if (!route_is(entry, config, remote))
+		if (!route_is(entry, config, outer->remote))
 			continue;
 		if (unlikely(!entry->route ||
 			     !dst_check(&entry->route->dst, 0)))
-			return NULL;
-		*local = entry->local;
-		return entry->route;
+			return false;
+		outer->route = entry->route;
+		outer->local = entry->local;
+		outer->ids = &entry->ids;
+		return true;
 	}
 
-	return NULL;
+	return false;
 }
 
 /**

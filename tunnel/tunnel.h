@@ -56,10 +56,27 @@ struct tunl_stats {
 };
 
 /**
+ * struct tunl_ids - outer IDs of one CPU, taken from the kernel's counter for one
+ *	pair of addresses and IPPROTO_IPIP, and not used yet
+ * @stamp:	jiffies when they were taken; good as long as it is that
+ * @next:	the first of them
+ * @left:	how many there are
+ * @block:	how many were taken at once
+ */
+struct tunl_ids {
+	u32	stamp;
+	u16	next;
+	u8	left;
+	u8	block;
+};
+
+/**
  * struct tunl_outer - the outer header in the making
  * @header:	what it is made of: the device's, or for an external device what
  *		came with the packet
  * @route:	route to @remote
+ * @ids:	for @local and @remote; NULL: none. They live where @route is
+ *		remembered, until something else may have been sent
  * @counted:	@route is not remembered, and a reference is ours until it is
  *		given to the skb
  * @local:	outer source
@@ -70,6 +87,7 @@ struct tunl_stats {
 struct tunl_outer {
 	const struct tunl_header	*header;
 	struct rtable			*route;
+	struct tunl_ids			*ids;
 	__be32				local;
 	__be32				remote;
 	__be16				frag_off;
@@ -172,8 +190,8 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 /* route.c */
 int tunl_route_init(void);
 void tunl_route_exit(void);
-struct rtable *tunl_route_find(const struct tunl_config *config, __be32 remote,
-			       __be32 *local);
+bool tunl_route_find(const struct tunl_config *config,
+		     struct tunl_outer *outer);
 bool tunl_route_keep(const struct tunl_config *config, __be32 remote,
 		     __be32 local, struct rtable *route);
 

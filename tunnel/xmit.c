@@ -134,8 +134,7 @@ static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 	if (unlikely(!outer->remote))
 		return TUNL_NO_ENDPOINT;
 
-	outer->route = tunl_route_find(config, outer->remote, &outer->local);
-	if (likely(outer->route))
+	if (likely(tunl_route_find(config, outer)))
 		return TUNL_OK;
 
 	verdict = tunl_endpoint_route(dev, &config->parms, outer);
@@ -255,6 +254,34 @@ static noinline enum tunl_verdict xmit_encap(struct sk_buff *skb,
 	}
 }
 
+/* At most so many are taken at once. */
+#define XMIT_IDS_MAX 64
+
+/*
+ * An ID that no recent packet between these addresses has. The kernel's counter for
+ * them is found by a keyed hash and shared between CPUs, so it is asked for twice as
+ * many as before where those are used up within a jiffy. At its end the rest is lost:
+ * no more than has been used, so IDs come round at most twice as fast; and none
+ * is used long after it was taken.
+ */
+static void xmit_ident(struct net *net, struct iphdr *iph, struct tunl_ids *ids)
+{
+	const u32 now = jiffies;
+
+	if (ids->stamp != now)
+		*ids = (struct tunl_ids) { .stamp = now };
+
+	if (!ids->left) {
+		ids->block = clamp(2 * ids->block, 1, XMIT_IDS_MAX);
+		__ip_select_ident(net, iph, ids->block);
+		ids->next = ntohs(iph->id);
+		ids->left = ids->block;
+	}
+
+	iph->id = htons(ids->next++);
+	ids->left--;
+}
+
 /*
  * Reallocates the skb's head if it has no room. On success the skb has the
  * outer header and the route; on failure the route is still the caller's.
@@ -324,11 +351,12 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	iph->saddr = outer->local;
 	iph->daddr = outer->remote;
 
-	/*
-	 * Only what may be fragmented needs an ID of its own (RFC 6864 §4); the
-	 * counter for it is shared between CPUs.
-	 */
-	if (!outer->frag_off)
+	/* Only what may be fragmented needs an ID of its own (RFC 6864 §4). */
+	if (outer->frag_off)
+		return TUNL_OK;
+	if (likely(outer->ids && proto == IPPROTO_IPIP && !skb_is_gso(skb)))
+		xmit_ident(tunl->underlay, iph, outer->ids);
+	else
 		__ip_select_ident(tunl->underlay, iph,
 				  skb_shinfo(skb)->gso_segs ?: 1);
 	return TUNL_OK;
@@ -405,8 +433,11 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		goto complain;
 	}
 
-	if (unlikely(READ_ONCE(tunl->fault.pending)) && tunl_skb_is_ipv4(skb))
+	if (unlikely(READ_ONCE(tunl->fault.pending)) && tunl_skb_is_ipv4(skb)) {
 		tunl_icmp_tell(skb, dev, outer.remote);
+		/* What it sends may go through a tunnel too. */
+		outer.ids = NULL;
+	}
 
 	verdict = tunl_pmtu_fit(skb, dev, &outer);
 	if (unlikely(verdict))
