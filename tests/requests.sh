@@ -102,7 +102,7 @@ if ! as_nobody unshare -Urnm true; then
 fi
 # shellcheck disable=SC2016
 background nobody init setpriv --reuid 65534 --regid 65534 --clear-groups \
-	unshare -Urnm sh -c 'mount -t sysfs sysfs /sys; ip link set lo up; exec sleep 1000'
+	unshare -Urnm sh -c 'mount -t sysfs sysfs /sys; ip link set lo up; exec sleep infinity'
 nobody=$last_pid
 as_root_there() { nsenter -t "$nobody" -U -n -m "$@"; }
 there() { nsenter -t "$nobody" -n "$@"; } # as root of the host
