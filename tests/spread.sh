@@ -54,6 +54,7 @@ elsewhere() { # FLOWS: of PACKETS, those that processor 1 receives
 
 steer() { ns B bash -c "echo $1 >/sys/class/net/tunl/queues/rx-0/rps_cpus"; }
 
+[ "$(nproc)" -gt 1 ] || skip "one processor: nothing to spread over"
 must load ipip
 must load tunnel
 must topology
