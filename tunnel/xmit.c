@@ -392,6 +392,16 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 	tunl_icmp_send(skb, dev, ICMP_HOST_UNREACH, 0);
 }
 
+/*
+ * Back to where it comes from: the endpoint routes it to us, we route it to the
+ * endpoint (RFC 2003 §3.2). Local packets have no skb_iif.
+ */
+static bool xmit_goes_back(const struct sk_buff *skb, __be32 remote)
+{
+	return skb->skb_iif && tunl_skb_is_ipv4(skb) &&
+	       ip_hdr(skb)->saddr == remote;
+}
+
 /**
  * tunl_xmit() - ndo_start_xmit: encapsulate and send
  * @skb:	inner packet; consumed
@@ -423,12 +433,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (unlikely(verdict))
 		goto complain;
 
-	/*
-	 * Back to where it comes from: the endpoint routes it to us, we route it
-	 * to the endpoint (RFC 2003 §3.2). Local packets have no skb_iif.
-	 */
-	if (unlikely(skb->skb_iif && tunl_skb_is_ipv4(skb) &&
-		     ip_hdr(skb)->saddr == outer.remote)) {
+	if (unlikely(xmit_goes_back(skb, outer.remote))) {
 		verdict = TUNL_LOOP_SOURCE;
 		goto complain;
 	}
