@@ -39,9 +39,4 @@ fixed() { # VARIANT
 
 modprobe dummy
 modprobe pktgen
-# the kernel's has a neighbour for each peer
-sysctl -qw net.ipv4.neigh.default.gc_thresh{1,2,3}=300000
-for what in ${TUNL_BENCH:-fixed gateway:200 gateway:10000}; do
-	# shellcheck disable=SC2086 # a function, and perhaps its argument
-	in_turn ${what/:/ }
-done
+in_turn fixed

@@ -19,8 +19,8 @@ import subprocess
 import sys
 
 # Where a figure is the time of a packet, what counts is what the tunnel adds.
-OVERHEAD = {"forward", "peers", "cpus"}
-UNIT = {"forward": "ns per packet", "peers": "ns per packet", "cpus": "ns per packet of a flow"}
+OVERHEAD = {"forward", "gateway", "peers", "cpus"}
+UNIT = {"forward": "ns per packet", "gateway": "ns per packet", "peers": "ns per packet", "cpus": "ns per packet of a flow"}
 
 
 def load(path):
