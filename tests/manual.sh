@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=uml timeout=100 pkgs=mandoc,man-db
+# tunl-test: guests=1 suite=fast engine=qemu timeout=200 pkgs=mandoc,man-db
 #
 # The manual pages: mandoc finds no fault, man shows them, and they name everything there
 # is to name. Their examples are run by docs.sh.
