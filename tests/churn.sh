@@ -46,14 +46,14 @@ alive() { tunnels; quietly ns a ping -n -c 1 -W 2 10.9.0.2; }
 # with that which changes leave, mostly while they wait for packets under way, it
 # is where it should be.
 traffic() {
-	background ping-ab a nice -n 19 bash -c 'while :; do ping -n -q -i 0.005 -w 60 10.9.0.2; sleep 0.1; done'
+	background ping-ab a nice -n 10 bash -c 'while :; do ping -n -q -i 0.005 -w 60 10.9.0.2; sleep 0.1; done'
 	pids=("$last_pid")
-	background ping-ba b nice -n 19 bash -c 'while :; do ping -n -q -i 0.005 -s 3000 -w 60 10.9.0.1; sleep 0.1; done'
+	background ping-ba b nice -n 10 bash -c 'while :; do ping -n -q -i 0.005 -s 3000 -w 60 10.9.0.1; sleep 0.1; done'
 	pids+=("$last_pid")
-	background wrapped init nice -n 19 bash -c "while :; do ip netns exec a '$tmp/hostile' eth0 wrapped \$RANDOM 300 \
+	background wrapped init nice -n 10 bash -c "while :; do ip netns exec a '$tmp/hostile' eth0 wrapped \$RANDOM 300 \
 		10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2 02:00:00:00:00:0b; sleep 0.1; done"
 	pids+=("$last_pid")
-	background icmp init nice -n 19 bash -c "while :; do ip netns exec b '$tmp/hostile' eth0 icmp \$RANDOM 100 \
+	background icmp init nice -n 10 bash -c "while :; do ip netns exec b '$tmp/hostile' eth0 icmp \$RANDOM 100 \
 		10.0.0.1 10.0.0.2 10.9.0.1 10.9.0.2 02:00:00:00:00:0a; sleep 0.1; done"
 	pids+=("$last_pid")
 }
