@@ -9,10 +9,5 @@
 . "$(dirname "$0")/path.sh"
 bench_begin
 
-modprobe dummy
-modprobe pktgen
-# the kernel's has a neighbour for each peer
-sysctl -qw net.ipv4.neigh.default.gc_thresh{1,2,3}=300000
-for peers in ${TUNL_BENCH:-200 10000}; do
-	in_turn gateway "$peers"
-done
+# shellcheck disable=SC2086 # several numbers
+gateways ${TUNL_BENCH:-200 10000}

@@ -105,3 +105,15 @@ gateway() { # PEERS VARIANT
 	ip netns delete A
 	ip netns delete B
 }
+
+gateways() { # PEERS...
+	local peers
+
+	modprobe dummy
+	modprobe pktgen
+	# the kernel's has a neighbour for each peer
+	sysctl -qw net.ipv4.neigh.default.gc_thresh{1,2,3}=300000
+	for peers; do
+		in_turn gateway "$peers"
+	done
+}

@@ -9,8 +9,4 @@
 . "$(dirname "$0")/path.sh"
 bench_begin
 
-modprobe dummy
-modprobe pktgen
-# the kernel's has a neighbour for each peer
-sysctl -qw net.ipv4.neigh.default.gc_thresh{1,2,3}=300000
-in_turn gateway 100000
+gateways 100000
