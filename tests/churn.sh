@@ -42,9 +42,9 @@ tunnels() { # both, as they should be
 alive() { tunnels; quietly ns a ping -n -c 1 -W 2 10.9.0.2; }
 
 # Through the tunnels both ways, as long as there are any, and wrapped packets
-# and ICMP errors that come whether or not.  It takes all of a slow kernel's time:
-# with that which changes leave, mostly while they wait for packets under way, it
-# is where it should be.
+# and ICMP errors that come whether or not.  Of a slow kernel's time it would take
+# all: it has what changes leave, which is mostly while they wait for packets that
+# are under way, and so where it should be.
 traffic() {
 	background ping-ab a nice -n 10 bash -c 'while :; do ping -n -q -i 0.005 -w 60 10.9.0.2; sleep 0.1; done'
 	pids=("$last_pid")
