@@ -30,7 +30,7 @@
  * Change the version whenever a field that ipip.ko reads moves or changes
  * its meaning.
  */
-#define TUNL_MAGIC 0x74756e03U
+#define TUNL_MAGIC 0x74756e04U
 
 /* Bit of the TOS parameter: copy the inner header's, as the kernel's tunnels do. */
 #define TUNL_TOS_INHERIT 0x01
@@ -92,28 +92,30 @@ struct tunl_header {
 	u8			tos;
 };
 
+struct tunl_routes;
+
 /**
  * struct tunl_config - configuration in force, never changed once published
  * @parms:	the administrator's parameters, with @parms.remote resolved:
  *		explicit remote, else pointopoint address, else 0 (the gateway
  *		of each packet's route is the endpoint)
  * @header:	what they come to, for the device's kind
- * @serial:	no other configuration has or had it: a route that is remembered
- *		for an old one is never used for a new one
+ * @routes:	routes to endpoints that are remembered for it, per CPU; they go
+ *		with it. NULL: there was no memory, each packet looks its route up
  * @dev:	the device. Not a reference: it lives as long as this can be found
  * @node:	among all configurations, by @parms.remote (RCU, writers RTNL).
  *		The device may be down
- * @rcu:	for freeing after the last reader
+ * @free:	frees it after the last reader, where locks may be waited for
  *
  * Published in struct tunl_dev; readers hold the RCU read lock.
  */
 struct tunl_config {
 	struct tunl_parms	parms;
 	struct tunl_header	header;
-	u64			serial;
+	struct tunl_routes __percpu *routes;
 	struct net_device	*dev;
 	struct hlist_node	node;
-	struct rcu_head		rcu;
+	struct rcu_work		free;
 };
 
 /**
@@ -141,6 +143,7 @@ struct tunl_stats;
  * @stock:	of kind ipip. Never changes
  * @mtu_pinned:	an administrator set the MTU: do not follow the underlay (RTNL)
  * @mtu_following: the MTU is being set by us, not by an administrator (RTNL)
+ * @several:	@lower is one of several nexthops' devices (RTNL)
  * @lower:	ifindex, in @underlay, of the device the endpoint was last
  *		reached through; 0: none (RTNL)
  * @config:	configuration in force; replaced under RTNL
@@ -153,6 +156,10 @@ struct tunl_stats;
  *		that the packet path reads
  * @parms:	what the administrator set explicitly (RTNL)
  * @pointopoint: the pointopoint address in use as endpoint; 0: none (RTNL)
+ * @link_gone:	name of the device that @parms.link was, while there is none with that
+ *		ifindex; else empty (RTNL)
+ * @joining:	it is being made a port, or no port any more, under the present RTNL
+ *		(RTNL)
  * @rebind:	looks at the underlay again, under RTNL, when the packet path has
  *		seen it change. Holds a reference to the device while pending
  * @siblings:	in the list of devices with the same underlay (RTNL)
@@ -165,6 +172,7 @@ struct tunl_dev {
 	bool				stock;
 	bool				mtu_pinned;
 	bool				mtu_following;
+	bool				several;
 	int				lower;
 	struct tunl_config __rcu	*config;
 	struct net			*underlay;
@@ -174,6 +182,8 @@ struct tunl_dev {
 
 	struct tunl_parms		parms;
 	__be32				pointopoint;
+	char				link_gone[IFNAMSIZ];
+	bool				joining;
 	struct work_struct		rebind;
 	struct list_head		siblings;
 };

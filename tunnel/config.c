@@ -431,6 +431,14 @@ static void config_show(struct tunl_config *config)
 					      config->parms.remote));
 }
 
+static void config_set_link_gone(struct tunl_dev *tunl, const char *name)
+{
+	struct tunl_net *tn = net_generic(tunl->underlay, tunl_net_id);
+
+	tn->links_gone += !!*name - !!*tunl->link_gone;
+	strscpy(tunl->link_gone, name, sizeof(tunl->link_gone));
+}
+
 /**
  * tunl_config_hide() - the configuration is not to be found any more
  * @dev:	the tunnel, being unregistered. A grace period passes before it
@@ -442,6 +450,7 @@ void tunl_config_hide(struct net_device *dev)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 
+	config_set_link_gone(tunl, "");
 	hlist_del_init_rcu(&rtnl_dereference(tunl->config)->node);
 }
 
@@ -501,8 +510,17 @@ static unsigned int config_encap_size(const struct ip_tunnel_encap *encap)
 	return size;
 }
 
-/* RTNL. Does not come round. */
-static u64 config_serial;
+/* Nobody uses it any more. May sleep. */
+static void config_free(struct tunl_config *config)
+{
+	tunl_route_free(config->routes);
+	kfree(config);
+}
+
+static void config_free_work(struct work_struct *work)
+{
+	config_free(container_of(to_rcu_work(work), struct tunl_config, free));
+}
 
 static struct tunl_config *config_alloc(struct net_device *dev,
 					const struct tunl_parms *parms,
@@ -523,8 +541,9 @@ static struct tunl_config *config_alloc(struct net_device *dev,
 		.ttl = parms->ttl,
 		.tos = parms->tos,
 	};
+	config->routes = tunl_route_make(parms);
 	config->dev = dev;
-	config->serial = ++config_serial;
+	INIT_RCU_WORK(&config->free, config_free_work);
 	return config;
 }
 
@@ -596,8 +615,10 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 		hlist_del_init_rcu(&old->node);
 		if (new->header.overhead != old->header.overhead)
 			tunl_pmtu_overhead(dev, new->header.overhead);
-		kfree_rcu(old, rcu);
+		queue_rcu_work(tunl_workqueue, &old->free);
 	}
+	if (parms->link != tunl->parms.link)
+		config_set_link_gone(tunl, "");
 	WRITE_ONCE(tunl->parms.link, parms->link);
 	tunl->parms = *parms;
 	config_mirror(dev, &resolved);
@@ -642,8 +663,67 @@ int tunl_config_init(struct net_device *dev)
 void tunl_config_destroy(struct net_device *dev)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
+	struct tunl_config *config = rcu_dereference_protected(tunl->config, true);
 
-	kfree(rcu_dereference_protected(tunl->config, true));
+	if (config)
+		config_free(config);
+}
+
+/**
+ * tunl_config_link_gone() - a device that tunnels may be bound to goes
+ * @lower:	the device
+ *
+ * The binding stays, by name: no packet is sent until there is such a device again.
+ * Caller holds RTNL.
+ */
+void tunl_config_link_gone(const struct net_device *lower)
+{
+	struct tunl_net *tn = net_generic(dev_net(lower), tunl_net_id);
+	struct tunl_dev *tunl;
+
+	ASSERT_RTNL();
+	list_for_each_entry(tunl, &tn->devices, siblings) {
+		if (tunl->parms.link != lower->ifindex)
+			continue;
+		config_set_link_gone(tunl, lower->name);
+		net_info_ratelimited("%s: underlay device %s is gone: nothing is sent until there is one of that name, or another is set\n",
+				     tunl->dev->name, lower->name);
+	}
+}
+
+static void config_bind(struct tunl_dev *tunl, const struct net_device *lower)
+{
+	struct tunl_parms parms = tunl->parms;
+
+	parms.link = lower->ifindex;
+	if (tunl_config_validate(tunl->dev, &parms, NULL, NULL) ||
+	    tunl_config_commit(tunl->dev, &parms, GFP_KERNEL))
+		net_warn_ratelimited("%s: cannot be bound to the new %s: another tunnel has its addresses, or no memory\n",
+				     tunl->dev->name, lower->name);
+	else
+		net_info_ratelimited("%s: bound to the new %s\n",
+				     tunl->dev->name, lower->name);
+}
+
+/**
+ * tunl_config_link_back() - a device appears, or has a new name
+ * @lower:	the device. Tunnels that were bound to one of that name, which is gone,
+ *		are bound to it: a modem's comes back at each connection
+ *
+ * Caller holds RTNL.
+ */
+void tunl_config_link_back(const struct net_device *lower)
+{
+	struct tunl_net *tn = net_generic(dev_net(lower), tunl_net_id);
+	struct tunl_dev *tunl;
+
+	ASSERT_RTNL();
+	if (!tn->links_gone)
+		return;
+
+	list_for_each_entry(tunl, &tn->devices, siblings)
+		if (lower != tunl->dev && !strcmp(tunl->link_gone, lower->name))
+			config_bind(tunl, lower);
 }
 
 /**

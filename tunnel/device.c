@@ -38,6 +38,7 @@ static int link_init(struct net_device *dev)
 		goto free_stats;
 
 	netdev_lockdep_set_classes(dev);
+	tunl_pmtu_net_watch(tunl->underlay);
 	list_add_tail(&tunl->siblings, &link_underlay(tunl)->devices);
 	return 0;
 
@@ -83,7 +84,8 @@ static int link_open(struct net_device *dev)
 
 /*
  * "ip link set DEV address LOCAL": an explicit outer source. 0.0.0.0 gives the
- * choice back to routing. The reason of a refusal has no place here: whoever
+ * choice back to routing. Bonding and team give all their ports one address, and are
+ * told that it is set. The reason of a refusal has no place here: whoever
  * came through the core has been told it at NETDEV_PRE_CHANGEADDR.
  */
 static int link_set_address(struct net_device *dev, void *addr)
@@ -92,6 +94,12 @@ static int link_set_address(struct net_device *dev, void *addr)
 	struct tunl_dev *tunl = netdev_priv(dev);
 	struct tunl_parms parms = tunl->parms;
 	int err;
+
+	if (tunl_device_is_ports_address(dev, sa->sa_data)) {
+		net_info_ratelimited("%s: %pI4 is its address as a port, the local address stays %pI4\n",
+				     dev->name, sa->sa_data, &parms.local);
+		return 0;
+	}
 
 	err = tunl_config_check_local(dev, sa->sa_data, NULL);
 	if (err)
@@ -325,6 +333,61 @@ bool tunl_device_is_ours(const struct net_device *dev)
 {
 	return dev->rtnl_link_ops == &tunl_link_ops ||
 	       dev->rtnl_link_ops == &tunl_link_ops_stock;
+}
+
+/* Team does not announce a new port before it sets the port's address. */
+static bool device_is_teams_address(const struct net_device *dev,
+				    const void *addr)
+{
+	const struct net_device *other;
+
+	for_each_netdev(dev_net(dev), other)
+		if (netif_is_team_master(other) && other->type == dev->type &&
+		    !memcmp(other->dev_addr, addr, dev->addr_len))
+			return true;
+	return false;
+}
+
+/**
+ * tunl_device_is_ports_address() - is a link address set by the master of a port
+ * @dev:	the tunnel
+ * @addr:	the address
+ *
+ * That is bonding's or team's affair, not an administrator's choice of an outer source.
+ * Caller holds RTNL.
+ *
+ * Return: true if it is, and is not to be the local address.
+ */
+bool tunl_device_is_ports_address(const struct net_device *dev,
+				  const void *addr)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	const struct net_device *master;
+
+	ASSERT_RTNL();
+	if (!memcmp(dev->dev_addr, addr, dev->addr_len))
+		return false;
+
+	master = netdev_master_upper_dev_get((struct net_device *)dev);
+	return tunl->joining || device_is_teams_address(dev, addr) ||
+	       (master && (netif_is_bond_master(master) ||
+			   netif_is_team_master(master)));
+}
+
+/**
+ * tunl_device_joins() - a tunnel becomes a port, or is none any more
+ * @dev:	the tunnel
+ *
+ * Until RTNL is let go of, its link address is set by the master. Caller holds RTNL.
+ */
+void tunl_device_joins(struct net_device *dev)
+{
+	struct tunl_dev *tunl = netdev_priv(dev);
+
+	ASSERT_RTNL();
+	tunl->joining = true;
+	/* Comes after whoever holds RTNL now, and says that it is over. */
+	tunl_pmtu_rebind(dev);
 }
 
 /**

@@ -6,7 +6,9 @@
 #include <linux/inetdevice.h>
 #include <net/dst_metadata.h>
 #include <net/inet_dscp.h>
+#include <net/ip_fib.h>
 #include <net/l3mdev.h>
+#include <net/xfrm.h>
 
 #include "tunnel.h"
 
@@ -136,11 +138,28 @@ static int endpoint_netdev_event(struct notifier_block *nb,
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
 	struct netdev_notifier_pre_changeaddr_info *pre = ptr;
 
+	/*
+	 * A netns whose creation fails loses its devices before it has us, and
+	 * perhaps before it has room for us.
+	 */
+	if (!READ_ONCE(dev_net(dev)->list.next))
+		return NOTIFY_DONE;
+
 	switch (event) {
 	case NETDEV_PRE_CHANGEADDR:
-		if (tunl_device_is_ours(dev))
+		if (tunl_device_is_ours(dev) &&
+		    !tunl_device_is_ports_address(dev, pre->dev_addr))
 			return notifier_from_errno(tunl_config_check_local(dev,
 				pre->dev_addr, pre->info.extack));
+		break;
+	case NETDEV_JOIN:
+	case NETDEV_CHANGEUPPER:
+		if (tunl_device_is_ours(dev))
+			tunl_device_joins(dev);
+		break;
+	case NETDEV_REGISTER:
+	case NETDEV_CHANGENAME:
+		tunl_config_link_back(dev);
 		break;
 	case NETDEV_CHANGEADDR:
 		if (tunl_device_is_ours(dev) &&
@@ -152,6 +171,8 @@ static int endpoint_netdev_event(struct notifier_block *nb,
 	case NETDEV_CHANGE:
 	case NETDEV_CHANGEMTU:
 	case NETDEV_UNREGISTER:
+		if (event == NETDEV_UNREGISTER)
+			tunl_config_link_gone(dev);
 		tunl_pmtu_lower_event(dev, event);
 		break;
 	}
@@ -341,26 +362,68 @@ __be32 tunl_endpoint_gateway(const struct net_device *dev,
 	return tunl->stock && tunl_skb_is_ipv4(skb) ? ip_hdr(skb)->daddr : 0;
 }
 
+/* Several nexthops lead there, and each flow is to have its own. */
+static bool endpoint_has_several(struct net *net, const struct flowi4 *outer)
+{
+	struct flowi4 fl4 = *outer;
+	struct fib_result res;
+	bool several;
+
+	fl4.flowi4_iif = LOOPBACK_IFINDEX;
+	rcu_read_lock();
+	several = !fib_lookup(net, &fl4, &res, FIB_LOOKUP_NOREF) &&
+		  res.type == RTN_UNICAST && fib_info_num_path(res.fi) > 1;
+	rcu_read_unlock();
+	return several;
+}
+
+/*
+ * What IPsec makes of a route, as ip_route_output_flow() asks it. Consumes @rt. While
+ * a policy waits for its SA, that is a route which swallows all packets, and which holds
+ * the loopback device of its netns.
+ */
+static enum tunl_verdict endpoint_protect(struct net *net, struct flowi4 *fl4,
+					  struct rtable *rt,
+					  struct tunl_outer *outer)
+{
+	struct dst_entry *dst;
+
+	fl4->flowi4_oif = rt->dst.dev->ifindex;
+	dst = xfrm_lookup_route(net, &rt->dst, flowi4_to_flowi(fl4), NULL, 0);
+	if (IS_ERR(dst))
+		return TUNL_NO_ROUTE;
+	if (unlikely(dst->output == dst_discard_out)) {
+		dst_release(dst);
+		return TUNL_IPSEC;
+	}
+
+	if (dst != &rt->dst)
+		outer->plain = false;
+	outer->route = (struct rtable *)dst;
+	return TUNL_OK;
+}
+
 /**
  * tunl_endpoint_route() - look up the route of outer packets
  * @dev:	the tunnel
  * @parms:	its parameters, or for an external device what came with the packet
- * @outer:	@remote and @flow_flags are given. On success @local is the outer
- *		source: the configured one, else routing's choice (the address of
- *		the interface the packet leaves by); and @route has a reference
+ * @outer:	@remote, @flow_flags and @hash are given. On success @local is the
+ *		outer source: the configured one, else routing's choice (the address
+ *		of the interface the packet leaves by); @plain and @several say what
+ *		kind of route it is; and @route has a reference
  *
- * What differs from packet to packet takes no part, or the route could not be
- * kept: a DSCP taken from the inner header, a source port made from the flow.
+ * What differs from packet to packet takes no part but @hash, or the route could not
+ * be kept: a DSCP taken from the inner header, a source port made from the flow.
  * Needs no lock.
  *
- * Return: TUNL_OK, TUNL_NO_ROUTE or TUNL_LOOP_SELF.
+ * Return: TUNL_OK, TUNL_NO_ROUTE, TUNL_IPSEC or TUNL_LOOP_SELF.
  */
 enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 				      const struct tunl_parms *parms,
 				      struct tunl_outer *outer)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
-	struct flowi4 fl4 = {
+	struct flowi4 asked, fl4 = {
 		.daddr = outer->remote,
 		.saddr = parms->local,
 		.flowi4_mark = parms->fwmark,
@@ -368,7 +431,9 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 			      parms->tos & INET_DSCP_MASK,
 		.flowi4_proto = parms->proto ?: IPPROTO_IPIP,
 		.flowi4_flags = outer->flow_flags,
+		.flowi4_multipath_hash = outer->hash,
 	};
+	enum tunl_verdict verdict;
 	struct rtable *rt;
 
 	if (parms->encap.type != TUNNEL_ENCAP_NONE) {
@@ -385,16 +450,23 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 		fl4.flowi4_oif = fl4.flowi4_l3mdev ? 0 : parms->link;
 	}
 
-	rt = ip_route_output_flow(tunl->underlay, &fl4, NULL);
+	asked = fl4;
+	rt = __ip_route_output_key(tunl->underlay, &fl4);
 	if (IS_ERR(rt))
 		return TUNL_NO_ROUTE;
 
-	if (unlikely(rt->dst.dev == dev)) {
-		ip_rt_put(rt);
+	outer->several = endpoint_has_several(tunl->underlay, &asked);
+	outer->plain = !outer->several && !rt->dst.lwtstate;
+	verdict = endpoint_protect(tunl->underlay, &fl4, rt, outer);
+	if (verdict)
+		return verdict;
+
+	if (unlikely(outer->route->dst.dev == dev)) {
+		ip_rt_put(outer->route);
+		outer->route = NULL;
 		return TUNL_LOOP_SELF;
 	}
 
 	outer->local = fl4.saddr;
-	outer->route = rt;
 	return TUNL_OK;
 }

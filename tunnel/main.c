@@ -12,6 +12,9 @@
 
 unsigned int tunl_net_id __read_mostly;
 
+/* What waits for RTNL or for a grace period. */
+struct workqueue_struct *tunl_workqueue __ro_after_init;
+
 static bool tunl0;
 module_param(tunl0, bool, 0444);
 MODULE_PARM_DESC(tunl0, "make device tunl0, which \"ip tunnel add\" asks, in every netns that net.core.fb_tunnels_only_for_init_net allows (default: N)");
@@ -24,11 +27,13 @@ static int __net_init main_net_init(struct net *net)
 	struct tunl_net *tn = net_generic(net, tunl_net_id);
 
 	INIT_LIST_HEAD(&tn->devices);
+	tunl_pmtu_net_init(net);
 	return tunl_stats_net_init(net);
 }
 
 static void __net_exit main_net_pre_exit(struct net *net)
 {
+	tunl_pmtu_net_pre_exit(net);
 	tunl_icmp_deafen(net);
 }
 
@@ -139,21 +144,24 @@ static int __init main_create_tunl(void)
 	return err;
 }
 
+/* Configurations are freed in a work after a grace period. */
+static void main_destroy_workqueue(void)
+{
+	rcu_barrier();
+	destroy_workqueue(tunl_workqueue);
+}
+
 static int __init main_init(void)
 {
 	int err;
 
-	err = tunl_pmtu_init();
-	if (err)
-		return err;
-
-	err = tunl_route_init();
-	if (err)
-		goto exit_pmtu;
+	tunl_workqueue = alloc_workqueue("tunl", WQ_UNBOUND, 0);
+	if (!tunl_workqueue)
+		return -ENOMEM;
 
 	err = register_pernet_device(&main_net_ops);
 	if (err)
-		goto exit_route;
+		goto destroy_workqueue;
 
 	err = tunl_endpoint_init();
 	if (err)
@@ -183,10 +191,8 @@ exit_endpoint:
 	tunl_endpoint_exit();
 unregister_pernet:
 	unregister_pernet_device(&main_net_ops);
-exit_route:
-	tunl_route_exit();
-exit_pmtu:
-	tunl_pmtu_exit();
+destroy_workqueue:
+	main_destroy_workqueue();
 	return err;
 }
 
@@ -196,8 +202,7 @@ static void __exit main_exit(void)
 	main_unregister_kinds();
 	tunl_endpoint_exit();
 	unregister_pernet_device(&main_net_ops);
-	tunl_route_exit();
-	tunl_pmtu_exit();
+	main_destroy_workqueue();
 }
 
 module_init(main_init);

@@ -5,16 +5,24 @@
  */
 #include <linux/netdevice.h>
 #include <net/dst_metadata.h>
+#include <net/fib_notifier.h>
 #include <net/icmp.h>
 #include <net/ip_tunnels.h>
 #include <net/netns/generic.h>
+#include <net/nexthop.h>
+#include <net/xfrm.h>
 
 #include "tunnel.h"
 
 /* Tunnels over tunnels that are looked through for a circle. */
 #define PMTU_CIRCLE_MAX 8
 
-static struct workqueue_struct *pmtu_workqueue;
+/*
+ * How soon tunnels follow a change of the underlay's routes: many come at once. And how
+ * many times as long as the last time took, at least.
+ */
+#define PMTU_FOLLOW_DELAY (HZ / 10)
+#define PMTU_FOLLOW_SHARE 10
 
 /* The outer packet is to be fragmented, and must be one that IPv4 has. */
 static enum tunl_verdict pmtu_fragment(const struct sk_buff *skb,
@@ -78,16 +86,44 @@ static int pmtu_less(int mtu, unsigned int overhead)
 		       IP_MAX_MTU - overhead);
 }
 
+#ifdef CONFIG_XFRM
+/*
+ * What IPsec leaves of a packet of @mtu bytes. The outermost state comes first in a
+ * bundle, and takes its share of what the ones below leave.
+ */
+static int pmtu_protected(const struct dst_entry *dst, int mtu)
+{
+	struct xfrm_state *states[XFRM_MAX_DEPTH];
+	int n = 0;
+
+	for (; dst_xfrm(dst) && n < XFRM_MAX_DEPTH; dst = xfrm_dst_child(dst))
+		states[n++] = dst_xfrm(dst);
+	while (n--)
+		mtu = xfrm_state_mtu(states[n], mtu);
+	return mtu;
+}
+#else
+static int pmtu_protected(const struct dst_entry *dst, int mtu)
+{
+	return mtu;
+}
+#endif
+
 /*
  * What the underlay offers: the route's MTU metric, else the device's. Not the
- * learned path MTU: forged ICMP would shrink the interface for everyone.
+ * learned path MTU, which IPsec's bundles have in their metric too: forged ICMP would
+ * shrink the interface for everyone.
  */
 static int pmtu_of_route(const struct tunl_outer *outer)
 {
 	const struct dst_entry *dst = &outer->route->dst;
+	const struct dst_entry *path = xfrm_dst_path(dst);
+	int mtu;
 
-	return pmtu_less(dst_metric_raw(dst, RTAX_MTU) ?:
-			 READ_ONCE(dst->dev->mtu), outer->header->overhead);
+	mtu = dst_metric_raw(path, RTAX_MTU) ?: READ_ONCE(path->dev->mtu);
+	if (unlikely(path != dst))
+		mtu = pmtu_protected(dst, mtu);
+	return pmtu_less(mtu, outer->header->overhead);
 }
 
 /* What xmit_push() will ask for, so that no head is reallocated for it. */
@@ -133,7 +169,7 @@ static void pmtu_set(struct net_device *dev, int mtu)
 }
 
 /*
- * No carrier below, none here. Dormant rather than netif_carrier_off(): both
+ * No carrier below, none here; unless other nexthops may have one. Dormant rather than netif_carrier_off(): both
  * show as NO-CARRIER, but without a carrier the core would drop packets before
  * we could tell their senders.
  */
@@ -141,7 +177,8 @@ static void pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
 {
 	/* Nothing is known of a tunnel that has no lower device, or lost it. */
 	WRITE_ONCE(tunl->lower, lower ? lower->ifindex : 0);
-	if (!lower || (netif_running(lower) && netif_carrier_ok(lower)))
+	if (!lower || tunl->several ||
+	    (netif_running(lower) && netif_carrier_ok(lower)))
 		netif_dormant_off(tunl->dev);
 	else
 		netif_dormant_on(tunl->dev);
@@ -156,6 +193,7 @@ static void pmtu_follow_link(struct net_device *dev,
 
 	if (config->parms.link)
 		lower = __dev_get_by_index(tunl->underlay, config->parms.link);
+	tunl->several = false;
 	pmtu_carrier(tunl, lower);
 	if (lower && !tunl->mtu_pinned && !pmtu_in_circle(dev, lower))
 		pmtu_set(dev, pmtu_less(lower->mtu, config->header.overhead));
@@ -189,6 +227,7 @@ void tunl_pmtu_follow(struct net_device *dev)
 	if (tunl_endpoint_route(dev, &config->parms, &outer))
 		return;
 
+	tunl->several = outer.several;
 	pmtu_carrier(tunl, outer.route->dst.dev);
 	if (!pmtu_in_circle(dev, outer.route->dst.dev)) {
 		WRITE_ONCE(dev->needed_headroom, pmtu_headroom(&outer));
@@ -204,18 +243,29 @@ static void pmtu_rebind(struct work_struct *work)
 	struct net_device *dev = tunl->dev;
 
 	rtnl_lock();
-	if (dev->reg_state == NETREG_REGISTERED)
+	tunl->joining = false;
+	if (dev->reg_state == NETREG_REGISTERED) {
+		tunl_route_grow(rtnl_dereference(tunl->config));
 		tunl_pmtu_follow(dev);
+	}
 	rtnl_unlock();
 	dev_put(dev);
 }
 
-static void pmtu_rebind_later(struct tunl_dev *tunl)
+/**
+ * tunl_pmtu_rebind() - look at the underlay again, soon, under RTNL
+ * @dev:	the tunnel
+ *
+ * And at how much room there is for routes. Never sleeps.
+ */
+void tunl_pmtu_rebind(struct net_device *dev)
 {
+	struct tunl_dev *tunl = netdev_priv(dev);
+
 	/* The work drops this reference. */
-	dev_hold(tunl->dev);
-	if (!queue_work(pmtu_workqueue, &tunl->rebind))
-		dev_put(tunl->dev);
+	dev_hold(dev);
+	if (!queue_work(tunl_workqueue, &tunl->rebind))
+		dev_put(dev);
 }
 
 /**
@@ -223,19 +273,146 @@ static void pmtu_rebind_later(struct tunl_dev *tunl)
  * @dev:	the tunnel
  * @outer:	has that route
  *
- * A changed route or underlay device empties the route cache, so the next
- * packet comes by here. Changing the MTU takes RTNL, hence later, in a work.
- * Called with bottom halves off.
+ * What struct tunl_watch has not seen yet: a changed route or underlay device empties the route cache, so the next packet comes
+ * by here. Of several nexthops each packet may have another, and proves nothing.
+ * Changing the MTU takes RTNL, hence later, in a work. Called with bottom halves off.
  */
 void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer)
 {
-	struct tunl_dev *tunl = netdev_priv(dev);
+	const struct tunl_dev *tunl = netdev_priv(dev);
 
+	if (outer->several)
+		return;
 	if (READ_ONCE(tunl->lower) != outer->route->dst.dev->ifindex ||
 	    READ_ONCE(dev->needed_headroom) != pmtu_headroom(outer) ||
 	    (!READ_ONCE(tunl->mtu_pinned) &&
 	     READ_ONCE(dev->mtu) != pmtu_of_route(outer)))
-		pmtu_rebind_later(tunl);
+		tunl_pmtu_rebind(dev);
+}
+
+static struct tunl_watch *pmtu_watch(const struct net *net)
+{
+	struct tunl_net *tn = net_generic(net, tunl_net_id);
+
+	return &tn->watch;
+}
+
+static void pmtu_watch_event(struct tunl_watch *watch)
+{
+	if (READ_ONCE(watch->registered) && !READ_ONCE(watch->closing))
+		queue_delayed_work(tunl_workqueue, &watch->work, watch->delay);
+}
+
+/* May be called in any context. */
+static int pmtu_fib_event(struct notifier_block *nb, unsigned long event,
+			  void *ptr)
+{
+	const struct fib_notifier_info *info = ptr;
+
+	if (info->family == AF_INET)
+		pmtu_watch_event(container_of(nb, struct tunl_watch, fib));
+	return NOTIFY_DONE;
+}
+
+static int pmtu_nexthop_event(struct notifier_block *nb, unsigned long event,
+			      void *ptr)
+{
+	pmtu_watch_event(container_of(nb, struct tunl_watch, nexthops));
+	return NOTIFY_DONE;
+}
+
+static void pmtu_watch_register(struct tunl_watch *watch)
+{
+	if (watch->registered ||
+	    register_fib_notifier(watch->net, &watch->fib, NULL, NULL))
+		return;
+
+	if (register_nexthop_notifier(watch->net, &watch->nexthops, NULL)) {
+		unregister_fib_notifier(watch->net, &watch->fib);
+		return;
+	}
+	WRITE_ONCE(watch->registered, true);
+}
+
+static void pmtu_watch_work(struct work_struct *work)
+{
+	struct tunl_watch *watch = container_of(to_delayed_work(work),
+						struct tunl_watch, work);
+	struct tunl_net *tn = container_of(watch, struct tunl_net, watch);
+	unsigned long since;
+	struct tunl_dev *tunl;
+
+	/* Before the look at the devices, or a change between would be missed. */
+	pmtu_watch_register(watch);
+
+	rtnl_lock();
+	since = jiffies;
+	list_for_each_entry(tunl, &tn->devices, siblings)
+		if (tunl->dev->reg_state == NETREG_REGISTERED)
+			tunl_pmtu_follow(tunl->dev);
+	WRITE_ONCE(watch->delay, max_t(unsigned long, PMTU_FOLLOW_DELAY,
+				       PMTU_FOLLOW_SHARE * (jiffies - since)));
+	rtnl_unlock();
+}
+
+/**
+ * tunl_pmtu_net_init() - a netns without tunnels
+ * @net:	the netns
+ */
+void tunl_pmtu_net_init(struct net *net)
+{
+	struct tunl_watch *watch = pmtu_watch(net);
+
+	watch->net = net;
+	watch->delay = PMTU_FOLLOW_DELAY;
+	watch->fib.notifier_call = pmtu_fib_event;
+	watch->nexthops.notifier_call = pmtu_nexthop_event;
+	INIT_DELAYED_WORK(&watch->work, pmtu_watch_work);
+}
+
+/**
+ * tunl_pmtu_net_watch() - begin to watch the routes of a netns
+ * @net:	the netns, underlay of a device
+ *
+ * From the first device on, until the netns or this module goes. If the notifiers cannot
+ * be registered, the next device tries again. Caller holds RTNL.
+ */
+void tunl_pmtu_net_watch(struct net *net)
+{
+	struct tunl_watch *watch = pmtu_watch(net);
+
+	ASSERT_RTNL();
+	watch->begun = true;
+	if (!READ_ONCE(watch->registered) && !watch->closing)
+		queue_delayed_work(tunl_workqueue, &watch->work, 0);
+}
+
+/**
+ * tunl_pmtu_net_pre_exit() - undo tunl_pmtu_net_watch()
+ * @net:	the netns
+ *
+ * May sleep; RTNL is not held.
+ */
+void tunl_pmtu_net_pre_exit(struct net *net)
+{
+	struct tunl_watch *watch = pmtu_watch(net);
+
+	/* Nobody is left who could make one now. */
+	if (!watch->begun)
+		return;
+
+	rtnl_lock();
+	WRITE_ONCE(watch->closing, true);
+	rtnl_unlock();
+
+	cancel_delayed_work_sync(&watch->work);
+	if (!watch->registered)
+		return;
+
+	/* A grace period: no event is on its way to the work after this. */
+	unregister_fib_notifier(net, &watch->fib);
+	unregister_nexthop_notifier(net, &watch->nexthops);
+	cancel_delayed_work_sync(&watch->work);
 }
 
 /**
@@ -243,10 +420,10 @@ void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer)
  * @lower:	the device, which may be the one endpoints are reached through
  * @event:	NETDEV_UP, _DOWN, _CHANGE, _CHANGEMTU or _UNREGISTER
  *
- * Caller holds RTNL. What comes up may be a new way for a tunnel whose old one
- * is down. Tunnels are nobody's lower device here, so that making
- * many of them does not take a look at all of them each time; what is tunnelled
- * in a tunnel follows with the next packet.
+ * Caller holds RTNL. The carrier follows at once, what routing makes of it soon. What
+ * comes up may be a new way for a tunnel whose old one is down. A tunnel's own events
+ * only have all looked at soon: making many of them does not take a look at all of
+ * them each time.
  */
 void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event)
 {
@@ -255,12 +432,10 @@ void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event)
 	struct tunl_dev *tunl;
 
 	ASSERT_RTNL();
-	/*
-	 * A netns whose creation fails loses its devices before it has us, and
-	 * perhaps before it has room for us; it was never in a list.
-	 */
-	if (!READ_ONCE(net->list.next) || tunl_device_is_ours(lower))
+	if (tunl_device_is_ours(lower)) {
+		pmtu_watch_event(pmtu_watch(net));
 		return;
+	}
 
 	tn = net_generic(net, tunl_net_id);
 	list_for_each_entry(tunl, &tn->devices, siblings) {
@@ -272,7 +447,7 @@ void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event)
 		else if (event != NETDEV_UP || !netif_dormant(tunl->dev))
 			continue;
 		if (event == NETDEV_UP || event == NETDEV_CHANGEMTU)
-			pmtu_rebind_later(tunl);
+			tunl_pmtu_rebind(tunl->dev);
 	}
 }
 
@@ -297,7 +472,7 @@ int tunl_pmtu_change(struct net_device *dev, int mtu)
 					      IP_MAX_MTU - dev->max_mtu));
 	/* Not now: the core is in the middle of changing the MTU. */
 	if (!mtu && dev->reg_state == NETREG_REGISTERED)
-		pmtu_rebind_later(tunl);
+		tunl_pmtu_rebind(dev);
 	return 0;
 }
 
@@ -335,23 +510,4 @@ void tunl_pmtu_setup(struct net_device *dev)
 	/* 0 means "follow the underlay"; tunl_pmtu_change() checks the rest. */
 	dev->min_mtu = 0;
 	tunl_pmtu_overhead(dev, sizeof(struct iphdr));
-}
-
-/**
- * tunl_pmtu_init() - make the workqueue
- *
- * Return: 0 or -ENOMEM.
- */
-int tunl_pmtu_init(void)
-{
-	pmtu_workqueue = alloc_workqueue("tunl", 0, 0);
-	return pmtu_workqueue ? 0 : -ENOMEM;
-}
-
-/**
- * tunl_pmtu_exit() - wait for works of devices that are gone
- */
-void tunl_pmtu_exit(void)
-{
-	destroy_workqueue(pmtu_workqueue);
 }

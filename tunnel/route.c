@@ -1,39 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Routes to endpoints, remembered on each CPU: one table for all tunnels, so that
- * neither a device with ten thousand endpoints nor ten thousand devices with one
- * look a route up for each packet.
+ * Routes to endpoints, remembered on each CPU by the configuration that they were
+ * looked up for, and given back with it: a route holds modules and memory.
  *
- *	bucket of (configuration, endpoint)
- *	+-------------------------------+-------------------------------+
- *	| serial, remote, local, route, | serial, remote, local, route, |
- *	| ids                           | ids                           |
- *	+-------------------------------+-------------------------------+
- *	  the last one kept               the one before; goes next
+ * A fixed endpoint has one entry. Without one, each CPU has a table:
+ *
+ *	bucket of an endpoint
+ *	+------------------------------+------------------------------+
+ *	| route, remote, local, ids    | route, remote, local, ids    |
+ *	+------------------------------+------------------------------+
+ *	  the last one kept              the one before; goes next
  */
 #include <linux/hash.h>
 #include <linux/mm.h>
+#include <linux/random.h>
 #include <linux/workqueue.h>
 #include <net/dst.h>
 
 #include "tunnel.h"
 
-/* Buckets of a table: at first, and at most (2 MiB for 65536 endpoints). */
+/*
+ * Buckets of a table: at first, and at most (2 MiB for 65536 endpoints). The first
+ * ones are charged to whoever configures the device. More are not, and are for
+ * devices over a netns of the initial user namespace only.
+ */
 #define ROUTE_BITS_MIN 5
 #define ROUTE_BITS_MAX 15
 #define ROUTE_WAYS 2
 
 /**
- * struct route_entry - a route to one endpoint of one configuration
+ * struct route_entry - a route to one endpoint
  * @route:	with a reference; NULL: empty
- * @serial:	of the configuration it was looked up for
  * @remote:	outer destination
  * @local:	outer source
  * @ids:	for packets from @local to @remote
  */
 struct route_entry {
 	struct rtable	*route;
-	u64		serial;
 	__be32		remote;
 	__be32		local;
 	struct tunl_ids	ids;
@@ -45,31 +48,37 @@ struct route_bucket {
 };
 
 /**
- * struct route_table - what one CPU remembers
+ * struct route_table - endpoints of one configuration on one CPU
  * @bits:	logarithm of the number of buckets
  * @evicted:	routes in use that went for another, in this table
+ * @free:	frees it after the last reader
  * @bucket:	touched by that CPU only, with bottom halves off
  */
 struct route_table {
 	unsigned int		bits;
 	unsigned int		evicted;
+	struct rcu_work		free;
 	struct route_bucket	bucket[] ____cacheline_aligned;
 };
 
-static DEFINE_PER_CPU(struct route_table __rcu *, route_tables);
+/**
+ * struct tunl_routes - what one CPU remembers for one configuration
+ * @fixed:	route to the fixed endpoint; that CPU only, with bottom halves off
+ * @table:	without a fixed endpoint: routes to all others; or NULL (RCU,
+ *		replaced under RTNL)
+ */
+struct tunl_routes {
+	struct route_entry		fixed;
+	struct route_table __rcu	*table;
+};
 
-static void route_grow(struct work_struct *work);
-static DECLARE_WORK(route_grow_work, route_grow);
-
-static struct route_table *route_table_make(unsigned int bits, int cpu)
+static void route_forget(struct route_entry *entry)
 {
-	struct route_table *table;
+	struct rtable *old = entry->route;
 
-	table = kvzalloc_node(struct_size(table, bucket, 1UL << bits),
-			      GFP_KERNEL, cpu_to_node(cpu));
-	if (table)
-		table->bits = bits;
-	return table;
+	entry->route = NULL;
+	if (old)
+		ip_rt_put(old);
 }
 
 /* Nobody uses it any more. */
@@ -80,48 +89,57 @@ static void route_table_free(struct route_table *table)
 
 	for (i = 0; table && i < 1UL << table->bits; i++)
 		for (way = 0; way < ROUTE_WAYS; way++)
-			if (table->bucket[i].way[way].route)
-				ip_rt_put(table->bucket[i].way[way].route);
+			route_forget(&table->bucket[i].way[way]);
 	kvfree(table);
 }
 
-/* More endpoints are in use than there is room for: four times as much. */
-static void route_grow(struct work_struct *work)
+static void route_table_free_work(struct work_struct *work)
 {
-	struct route_table *old, *new;
-	int cpu;
+	route_table_free(container_of(to_rcu_work(work), struct route_table,
+				      free));
+}
 
-	for_each_possible_cpu(cpu) {
-		old = rcu_dereference_protected(per_cpu(route_tables, cpu),
-						true);
-		if (READ_ONCE(old->evicted) < ROUTE_WAYS << old->bits ||
-		    old->bits == ROUTE_BITS_MAX)
-			continue;
+static struct route_table *route_table_make(unsigned int bits, int cpu,
+					    gfp_t gfp)
+{
+	struct route_table *table;
 
-		new = route_table_make(min(old->bits + 2, ROUTE_BITS_MAX + 0U),
-				       cpu);
-		/* Then it goes on with what it has. */
-		if (!new)
-			continue;
-		rcu_assign_pointer(per_cpu(route_tables, cpu), new);
-		synchronize_net();
-		route_table_free(old);
-	}
+	table = kvzalloc_node(struct_size(table, bucket, 1UL << bits), gfp,
+			      cpu_to_node(cpu));
+	if (!table)
+		return NULL;
+
+	table->bits = bits;
+	INIT_RCU_WORK(&table->free, route_table_free_work);
+	return table;
 }
 
 static struct route_bucket *route_bucket(struct route_table *table,
-					 const struct tunl_config *config,
 					 __be32 remote)
 {
-	u64 key = config->serial << 32 ^ (__force u32)remote;
-
-	return &table->bucket[hash_64(key, table->bits)];
+	return &table->bucket[hash_32((__force u32)remote, table->bits)];
 }
 
-static bool route_is(const struct route_entry *entry,
-		     const struct tunl_config *config, __be32 remote)
+static bool route_usable(const struct route_entry *entry)
 {
-	return entry->serial == config->serial && entry->remote == remote;
+	return entry->route && dst_check(&entry->route->dst, 0);
+}
+
+static struct route_entry *route_find(struct tunl_routes *routes,
+				      __be32 remote)
+{
+	struct route_table *table = rcu_dereference_bh(routes->table);
+	struct route_bucket *bucket;
+	unsigned int way;
+
+	if (!table)
+		return NULL;
+
+	bucket = route_bucket(table, remote);
+	for (way = 0; way < ROUTE_WAYS; way++)
+		if (bucket->way[way].remote == remote)
+			return &bucket->way[way];
+	return NULL;
 }
 
 /**
@@ -130,126 +148,198 @@ static bool route_is(const struct route_entry *entry,
  * @outer:	with @remote; @route, @local and @ids are set
  *
  * Called with bottom halves off, inside an RCU read-side section. The route is without
- * a reference, and good until the end of that section.
+ * a reference, and good until the end of that section. One that is not good any more is
+ * given back.
  *
  * Return: true if there is one.
  */
 bool tunl_route_find(const struct tunl_config *config, struct tunl_outer *outer)
 {
-	struct route_table *table;
-	struct route_bucket *bucket;
+	struct tunl_routes *routes;
 	struct route_entry *entry;
 
-	table = rcu_dereference_bh(*this_cpu_ptr(&route_tables));
-	bucket = route_bucket(table, config, outer->remote);
-	for (entry = bucket->way; entry < bucket->way + ROUTE_WAYS; entry++) {
-		if (!route_is(entry, config, outer->remote))
-			continue;
-		if (unlikely(!entry->route ||
-			     !dst_check(&entry->route->dst, 0)))
-			return false;
-		outer->route = entry->route;
-		outer->local = entry->local;
-		outer->ids = &entry->ids;
-		return true;
+	if (unlikely(!config->routes))
+		return false;
+
+	routes = this_cpu_ptr(config->routes);
+	entry = config->parms.remote ? &routes->fixed :
+				       route_find(routes, outer->remote);
+	if (unlikely(!entry || !entry->route))
+		return false;
+	if (unlikely(!dst_check(&entry->route->dst, 0))) {
+		route_forget(entry);
+		return false;
 	}
 
-	return false;
+	outer->route = entry->route;
+	outer->local = entry->local;
+	outer->ids = &entry->ids;
+	return true;
+}
+
+/* Where the endpoint is remembered already, else where there is room or will be. */
+static struct route_entry *route_place(struct route_table *table, __be32 remote)
+{
+	struct route_entry *way = route_bucket(table, remote)->way;
+	unsigned int i;
+
+	for (i = 0; i < ROUTE_WAYS; i++)
+		if (way[i].remote == remote)
+			return &way[i];
+	for (i = 0; i < ROUTE_WAYS; i++)
+		if (!route_usable(&way[i]))
+			return &way[i];
+
+	route_forget(&way[1]);
+	way[1] = way[0];
+	way[0] = (struct route_entry) {};
+	WRITE_ONCE(table->evicted, table->evicted + 1);
+	return &way[0];
 }
 
 /**
  * tunl_route_keep() - remember a route
  * @config:	configuration of the tunnel
- * @remote:	endpoint
- * @local:	outer source
- * @route:	route to @remote. If it is kept, the reference is the table's
+ * @outer:	with @route, @local and @remote. If it is kept, the reference is the
+ *		configuration's; else @counted is set
  *
- * Called with bottom halves off, inside an RCU read-side section. A route that
- * leads through IPsec is not kept: it would hold its device for as long as nobody
- * looks, and a policy that goes would go on being followed.
- *
- * Return: true if it is kept, and then good until the end of that section.
+ * Called with bottom halves off, inside an RCU read-side section, until the end of
+ * which a route that is kept is good. Only plain ones are: IPsec's follow policies and
+ * SAs, a lightweight tunnel's hold modules, and of several nexthops each flow has its own.
  */
-bool tunl_route_keep(const struct tunl_config *config, __be32 remote,
-		     __be32 local, struct rtable *route)
+void tunl_route_keep(const struct tunl_config *config, struct tunl_outer *outer)
 {
-	struct route_entry *entry = NULL, *way;
-	struct route_bucket *bucket;
+	struct route_entry *entry = NULL;
 	struct route_table *table;
-	struct rtable *old;
+	struct tunl_routes *routes;
 
-	if (dst_xfrm(&route->dst))
-		return false;
+	outer->counted = true;
+	if (!outer->plain || !config->routes)
+		return;
 
-	table = rcu_dereference_bh(*this_cpu_ptr(&route_tables));
-	bucket = route_bucket(table, config, remote);
-	way = bucket->way;
-	if (!way[0].route || route_is(&way[0], config, remote) ||
-	    !dst_check(&way[0].route->dst, 0))
-		entry = &way[0];
-	else if (!way[1].route || route_is(&way[1], config, remote) ||
-		 !dst_check(&way[1].route->dst, 0))
-		entry = &way[1];
+	routes = this_cpu_ptr(config->routes);
+	table = rcu_dereference_bh(routes->table);
+	if (config->parms.remote)
+		entry = &routes->fixed;
+	else if (table)
+		entry = route_place(table, outer->remote);
+	if (!entry)
+		return;
 
-	if (entry) {
-		old = entry->route;
-	} else {
-		old = way[1].route;
-		way[1] = way[0];
-		entry = &way[0];
-		WRITE_ONCE(table->evicted, table->evicted + 1);
-		if (table->evicted == ROUTE_WAYS << table->bits &&
-		    table->bits < ROUTE_BITS_MAX)
-			schedule_work(&route_grow_work);
-	}
+	route_forget(entry);
+	/* IDs of the same pair of addresses go on where they were. */
+	if (entry->remote != outer->remote || entry->local != outer->local)
+		entry->ids = (struct tunl_ids) { .df = get_random_u32() };
+	entry->route = outer->route;
+	entry->remote = outer->remote;
+	entry->local = outer->local;
+	outer->counted = false;
+}
 
-	*entry = (struct route_entry) {
-		.route = route,
-		.serial = config->serial,
-		.remote = remote,
-		.local = local,
-	};
-	if (old)
-		ip_rt_put(old);
-	return true;
+static bool route_table_crowded(const struct route_table *table)
+{
+	return READ_ONCE(table->evicted) >= ROUTE_WAYS << table->bits &&
+	       table->bits < ROUTE_BITS_MAX;
 }
 
 /**
- * tunl_route_init() - make the tables
+ * tunl_route_crowded() - are more endpoints in use than there is room for
+ * @config:	configuration of the tunnel
  *
- * Return: 0 or -ENOMEM.
+ * Called with bottom halves off, inside an RCU read-side section.
+ *
+ * Return: true if tunl_route_grow() is wanted.
  */
-int tunl_route_init(void)
+bool tunl_route_crowded(const struct tunl_config *config)
 {
+	const struct tunl_dev *tunl = netdev_priv(config->dev);
+	const struct route_table *table;
+
+	if (!config->routes || tunl->underlay->user_ns != &init_user_ns)
+		return false;
+
+	table = rcu_dereference_bh(this_cpu_ptr(config->routes)->table);
+	return table && route_table_crowded(table);
+}
+
+/**
+ * tunl_route_grow() - make room for four times as many endpoints
+ * @config:	configuration in force
+ *
+ * On the CPUs that want it. What was remembered there is looked up again. Caller
+ * holds RTNL. Without memory all stays as it is.
+ */
+void tunl_route_grow(const struct tunl_config *config)
+{
+	struct route_table __rcu **slot;
+	struct route_table *old, *new;
+	unsigned int bits;
+	int cpu;
+
+	ASSERT_RTNL();
+	if (!config->routes)
+		return;
+
+	for_each_possible_cpu(cpu) {
+		slot = &per_cpu_ptr(config->routes, cpu)->table;
+		old = rtnl_dereference(*slot);
+		if (!old || !route_table_crowded(old))
+			continue;
+
+		bits = min(old->bits + 2, ROUTE_BITS_MAX + 0U);
+		new = route_table_make(bits, cpu, GFP_KERNEL);
+		if (!new)
+			return;
+		rcu_assign_pointer(*slot, new);
+		queue_rcu_work(tunl_workqueue, &old->free);
+	}
+}
+
+/**
+ * tunl_route_make() - room for a new configuration's routes
+ * @parms:	the configuration's
+ *
+ * May sleep. Memory is charged to the caller.
+ *
+ * Return: the room, or NULL; then nothing is remembered, and all else works.
+ */
+struct tunl_routes __percpu *tunl_route_make(const struct tunl_parms *parms)
+{
+	struct tunl_routes __percpu *routes;
 	struct route_table *table;
 	int cpu;
 
 	BUILD_BUG_ON(sizeof(struct route_bucket) != 64);
-	for_each_possible_cpu(cpu) {
-		table = route_table_make(ROUTE_BITS_MIN, cpu);
-		if (!table) {
-			tunl_route_exit();
-			return -ENOMEM;
-		}
-		RCU_INIT_POINTER(per_cpu(route_tables, cpu), table);
-	}
+	routes = alloc_percpu_gfp(struct tunl_routes, GFP_KERNEL_ACCOUNT);
+	if (!routes || parms->remote || parms->external)
+		return routes;
 
-	return 0;
+	for_each_possible_cpu(cpu) {
+		table = route_table_make(ROUTE_BITS_MIN, cpu,
+					 GFP_KERNEL_ACCOUNT);
+		RCU_INIT_POINTER(per_cpu_ptr(routes, cpu)->table, table);
+	}
+	return routes;
 }
 
 /**
- * tunl_route_exit() - forget all routes; no packet is sent any more
+ * tunl_route_free() - give back all routes
+ * @routes:	of a configuration that no packet uses any more; or NULL
+ *
+ * May sleep.
  */
-void tunl_route_exit(void)
+void tunl_route_free(struct tunl_routes __percpu *routes)
 {
-	struct route_table *table;
+	struct tunl_routes *one;
 	int cpu;
 
-	cancel_work_sync(&route_grow_work);
+	if (!routes)
+		return;
+
 	for_each_possible_cpu(cpu) {
-		table = rcu_dereference_protected(per_cpu(route_tables, cpu),
-						  true);
-		RCU_INIT_POINTER(per_cpu(route_tables, cpu), NULL);
-		route_table_free(table);
+		one = per_cpu_ptr(routes, cpu);
+		route_forget(&one->fixed);
+		route_table_free(rcu_dereference_protected(one->table, true));
 	}
+	free_percpu(routes);
 }

@@ -56,18 +56,21 @@ struct tunl_stats {
 };
 
 /**
- * struct tunl_ids - outer IDs of one CPU, taken from the kernel's counter for one
- *	pair of addresses and IPPROTO_IPIP, and not used yet
- * @stamp:	jiffies when they were taken; good as long as it is that
- * @next:	the first of them
+ * struct tunl_ids - outer IDs of one CPU for one pair of addresses
+ * @stamp:	jiffies when the IDs below were taken from the kernel's counter for
+ *		these addresses and IPPROTO_IPIP; they are good as long as it is that
+ * @next:	the first that is not used yet
  * @left:	how many there are
  * @block:	how many were taken at once
+ * @df:		the next one for a packet with DF: no two such packets need to differ,
+ *		unless a router clears DF
  */
 struct tunl_ids {
 	u32	stamp;
 	u16	next;
 	u8	left;
 	u8	block;
+	u16	df;
 };
 
 /**
@@ -79,6 +82,9 @@ struct tunl_ids {
  *		remembered, until something else may have been sent
  * @counted:	@route is not remembered, and a reference is ours until it is
  *		given to the skb
+ * @plain:	@route may be remembered: no IPsec, no lightweight tunnel, not @several
+ * @several:	the endpoint has several nexthops, of which @hash chooses
+ * @hash:	of the inner packet's flow; 0: none
  * @local:	outer source
  * @remote:	outer destination; 0: not known yet
  * @frag_off:	DF or nothing
@@ -92,27 +98,59 @@ struct tunl_outer {
 	__be32				remote;
 	__be16				frag_off;
 	bool				counted;
+	bool				plain;
+	bool				several;
 	u8				flow_flags;
+	u32				hash;
 };
 
 /* main.c */
 extern unsigned int tunl_net_id;
 extern bool tunl_stock_ours;
+extern struct workqueue_struct *tunl_workqueue;
+
+/**
+ * struct tunl_watch - watches the routes of a netns
+ * @net:	the netns
+ * @work:	looks at all devices over @net again; registers the notifiers, which
+ *		may not be done under RTNL
+ * @delay:	jiffies from a change to @work: long enough for it to be a small part
+ *		of what is done under RTNL. Written by @work only
+ * @fib:	notifier of routes and rules
+ * @nexthops:	notifier of nexthop objects
+ * @begun:	there has been a device (RTNL)
+ * @registered:	both notifiers are. Written by @work
+ * @closing:	the netns or this module goes: no more work (writers RTNL)
+ */
+struct tunl_watch {
+	struct net		*net;
+	struct delayed_work	work;
+	unsigned long		delay;
+	struct notifier_block	fib;
+	struct notifier_block	nexthops;
+	bool			begun;
+	bool			registered;
+	bool			closing;
+};
 
 /**
  * struct tunl_net - what tunnel.ko keeps per netns
  * @devices:	devices whose underlay this netns is, by tunl_dev.siblings
  *		(RTNL)
+ * @links_gone:	how many of them have a @link_gone (RTNL)
  * @fallback:	the device that old-style requests are addressed to, "tunl0";
  *		or NULL (RTNL)
  * @icmp:	hears ICMP errors; NULL before the first device (RTNL)
  * @icmp_count:	ICMP errors, by enum tunl_icmp
+ * @watch:	for MTU and carrier to follow what the routes to endpoints do
  */
 struct tunl_net {
 	struct list_head	devices;
+	unsigned int		links_gone;
 	struct net_device	*fallback;
 	struct socket		*icmp;
 	atomic_long_t		icmp_count[TUNL_ICMP_MAX];
+	struct tunl_watch	watch;
 };
 
 /* device.c */
@@ -123,6 +161,9 @@ struct net_device *tunl_device_add(struct net *net, const char *name,
 				   struct rtnl_link_ops *ops,
 				   const struct tunl_parms *parms);
 void tunl_device_delete_all(struct net *net, struct list_head *kill);
+bool tunl_device_is_ports_address(const struct net_device *dev,
+				  const void *addr);
+void tunl_device_joins(struct net_device *dev);
 
 /* config.c */
 extern struct hlist_head tunl_config_table[];
@@ -168,6 +209,8 @@ int tunl_config_validate(const struct net_device *dev,
 int tunl_config_check_local(const struct net_device *dev, const void *addr,
 			    struct netlink_ext_ack *extack);
 void tunl_config_adopt_broadcast(struct net_device *dev);
+void tunl_config_link_gone(const struct net_device *lower);
+void tunl_config_link_back(const struct net_device *lower);
 void tunl_config_defaults(struct tunl_parms *parms);
 struct net_device *tunl_config_find_stock(struct net *underlay,
 					  const struct tunl_parms *parms);
@@ -188,12 +231,14 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 				      struct tunl_outer *outer);
 
 /* route.c */
-int tunl_route_init(void);
-void tunl_route_exit(void);
+struct tunl_routes __percpu *tunl_route_make(const struct tunl_parms *parms);
+void tunl_route_free(struct tunl_routes __percpu *routes);
 bool tunl_route_find(const struct tunl_config *config,
 		     struct tunl_outer *outer);
-bool tunl_route_keep(const struct tunl_config *config, __be32 remote,
-		     __be32 local, struct rtable *route);
+void tunl_route_keep(const struct tunl_config *config,
+		     struct tunl_outer *outer);
+bool tunl_route_crowded(const struct tunl_config *config);
+void tunl_route_grow(const struct tunl_config *config);
 
 /* ioctl.c */
 int tunl_ioctl(struct net_device *dev, struct ifreq *ifr, void __user *data,
@@ -218,8 +263,6 @@ void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb, __be32 remote,
 		     enum tunl_verdict verdict);
 
 /* pmtu.c */
-int tunl_pmtu_init(void);
-void tunl_pmtu_exit(void);
 enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
 				struct tunl_outer *outer);
 void tunl_pmtu_setup(struct net_device *dev);
@@ -227,6 +270,10 @@ int tunl_pmtu_change(struct net_device *dev, int mtu);
 void tunl_pmtu_overhead(struct net_device *dev, unsigned int overhead);
 void tunl_pmtu_follow(struct net_device *dev);
 void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer);
+void tunl_pmtu_rebind(struct net_device *dev);
+void tunl_pmtu_net_init(struct net *net);
+void tunl_pmtu_net_watch(struct net *net);
+void tunl_pmtu_net_pre_exit(struct net *net);
 void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event);
 
 #endif /* _TUNL_TUNNEL_H */

@@ -15,8 +15,12 @@ VERDICT(TUNL_TTL_ZERO, "tx_drop_ttl_zero", IP_INHDR)
 VERDICT(TUNL_NO_ENDPOINT, "tx_drop_no_endpoint", IP_OUTNOROUTES)
 /* no route to the endpoint */
 VERDICT(TUNL_NO_ROUTE, "tx_drop_no_route", IP_OUTNOROUTES)
+/* an IPsec policy wants the outer packet protected, and there is no SA yet */
+VERDICT(TUNL_IPSEC, "tx_drop_ipsec", XFRM_POLICY)
 /* the route to the endpoint leads into the same device */
 VERDICT(TUNL_LOOP_SELF, "tx_drop_loop_self", IP_OUTNOROUTES)
+/* this host's own ICMP redirect about a packet that came in by the same tunnel */
+VERDICT(TUNL_REDIRECT, "tx_drop_redirect", NOT_SPECIFIED)
 /* forwarded, and comes from the endpoint (RFC 2003 §3.2) */
 VERDICT(TUNL_LOOP_SOURCE, "tx_drop_loop_source", IP_OUTNOROUTES)
 /* wrapped, or on this stack, TUNL_NESTING_MAX times */

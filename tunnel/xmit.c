@@ -77,6 +77,24 @@ static noinline bool xmit_nested(const struct sk_buff *skb)
 }
 
 /*
+ * An ICMP redirect that ip_forward() sends for a packet which leaves by the tunnel that
+ * it came in by. Through a tunnel there is no better way to tell anybody of.
+ */
+static bool xmit_is_redirect(const struct sk_buff *skb)
+{
+	const struct iphdr *inner = ip_hdr(skb);
+	u8 copy;
+	const u8 *type;
+
+	/* The kernel's own: no other socket is without a reference to its netns. */
+	if (inner->protocol != IPPROTO_ICMP || !skb->sk ||
+	    !sk_fullsock(skb->sk) || skb->sk->sk_net_refcnt)
+		return false;
+	type = skb_header_pointer(skb, inner->ihl * 4, sizeof(copy), &copy);
+	return type && *type == ICMP_REDIRECT;
+}
+
+/*
  * Tunnels through tunnels in a circle: every turn adds some stack, or, where a qdisc
  * takes the packet off the stack, at least a header.
  */
@@ -119,6 +137,10 @@ static enum tunl_verdict xmit_validate(struct sk_buff *skb,
 	if (unlikely(xmit_is_circle(skb, config, inner->protocol)))
 		return TUNL_LOOP_NESTED;
 
+	/* Below TCP and UDP: one comparison for both. */
+	if (unlikely(inner->protocol <= IPPROTO_IPIP) && xmit_is_redirect(skb))
+		return TUNL_REDIRECT;
+
 	return TUNL_OK;
 }
 
@@ -137,21 +159,23 @@ static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 	if (likely(tunl_route_find(config, outer)))
 		return TUNL_OK;
 
+	outer->hash = skb_get_hash(skb);
 	verdict = tunl_endpoint_route(dev, &config->parms, outer);
 	if (verdict)
 		return verdict;
 
-	outer->counted = !tunl_route_keep(config, outer->remote, outer->local,
-					  outer->route);
+	tunl_route_keep(config, outer);
 	if (config->parms.remote)
 		tunl_pmtu_notice(dev, outer);
+	else if (unlikely(tunl_route_crowded(config)))
+		tunl_pmtu_rebind(dev);
 	return TUNL_OK;
 }
 
 /*
  * External: what comes with the packet takes the place of the parameters. A
- * route is remembered where it came from, as for all the kernel's tunnels; through
- * IPsec it is not, for tunl_route_keep()'s reasons.
+ * route is remembered where it came from, as for all the kernel's tunnels, if
+ * tunl_route_keep() would.
  */
 static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 						struct net_device *dev,
@@ -195,6 +219,7 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 	outer->header = header;
 	outer->remote = info->key.u.ipv4.dst;
 	outer->flow_flags = info->key.flow_flags;
+	outer->hash = skb_get_hash(skb);
 	outer->counted = true;
 
 	usable = ip_tunnel_dst_cache_usable(skb, info);
@@ -212,7 +237,7 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 		return outer->route->dst.dev == dev ? TUNL_LOOP_SELF : TUNL_OK;
 
 	verdict = tunl_endpoint_route(dev, &parms, outer);
-	if (!verdict && usable && !dst_xfrm(&outer->route->dst))
+	if (!verdict && usable && outer->plain)
 		dst_cache_set_ip4(&info->dst_cache, &outer->route->dst,
 				  outer->local);
 	return verdict;
@@ -258,18 +283,23 @@ static noinline enum tunl_verdict xmit_encap(struct sk_buff *skb,
 #define XMIT_IDS_MAX 64
 
 /*
- * An ID that no recent packet between these addresses has. The kernel's counter for
+ * An ID that no recent packet between these addresses has, for one that may be
+ * fragmented (RFC 6864 §4). The kernel's counter for
  * them is found by a keyed hash and shared between CPUs, so it is asked for twice as
  * many as before where those are used up within a jiffy. At its end the rest is lost:
  * no more than has been used, so IDs come round at most twice as fast; and none
  * is used long after it was taken.
  */
-static void xmit_ident(struct net *net, struct iphdr *iph, struct tunl_ids *ids)
+static void xmit_ident_block(struct net *net, struct iphdr *iph,
+			     struct tunl_ids *ids)
 {
 	const u32 now = jiffies;
 
-	if (ids->stamp != now)
-		*ids = (struct tunl_ids) { .stamp = now };
+	if (ids->stamp != now) {
+		ids->stamp = now;
+		ids->left = 0;
+		ids->block = 0;
+	}
 
 	if (!ids->left) {
 		ids->block = clamp(2 * ids->block, 1, XMIT_IDS_MAX);
@@ -280,6 +310,31 @@ static void xmit_ident(struct net *net, struct iphdr *iph, struct tunl_ids *ids)
 
 	iph->id = htons(ids->next++);
 	ids->left--;
+}
+
+/*
+ * Routers on the way may clear DF and fragment, so packets with DF have differing IDs
+ * too (docs/rfc.md). Those are this CPU's own: nothing is shared for them.
+ */
+static void xmit_ident(const struct sk_buff *skb, struct net *net,
+		       const struct tunl_outer *outer)
+{
+	struct iphdr *iph = ip_hdr(skb);
+	unsigned int segments = 1;
+
+	if (unlikely(skb_is_gso(skb)))
+		segments = skb_shinfo(skb)->gso_segs ?: 1;
+
+	if (unlikely(!outer->ids)) {
+		__ip_select_ident(net, iph, segments);
+	} else if (outer->frag_off) {
+		iph->id = htons(outer->ids->df);
+		outer->ids->df += segments;
+	} else if (likely(segments == 1 && iph->protocol == IPPROTO_IPIP)) {
+		xmit_ident_block(net, iph, outer->ids);
+	} else {
+		__ip_select_ident(net, iph, segments);
+	}
 }
 
 /*
@@ -344,21 +399,13 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	iph->version = 4;
 	iph->ihl = sizeof(*iph) >> 2;
 	iph->tos = tos;
-	iph->id = 0;
 	iph->frag_off = outer->frag_off;
 	iph->ttl = ttl;
 	iph->protocol = proto;
 	iph->saddr = outer->local;
 	iph->daddr = outer->remote;
 
-	/* Only what may be fragmented needs an ID of its own (RFC 6864 §4). */
-	if (outer->frag_off)
-		return TUNL_OK;
-	if (likely(outer->ids && proto == IPPROTO_IPIP && !skb_is_gso(skb)))
-		xmit_ident(tunl->underlay, iph, outer->ids);
-	else
-		__ip_select_ident(tunl->underlay, iph,
-				  skb_shinfo(skb)->gso_segs ?: 1);
+	xmit_ident(skb, tunl->underlay, outer);
 	return TUNL_OK;
 }
 
