@@ -93,6 +93,7 @@ struct tunl_header {
 };
 
 struct tunl_routes;
+struct tunl_context;
 
 /**
  * struct tunl_config - configuration in force, never changed once published
@@ -103,8 +104,9 @@ struct tunl_routes;
  * @routes:	routes to endpoints that are remembered for it, per CPU; they go
  *		with it. NULL: there was no memory, each packet looks its route up
  * @dev:	the device. Not a reference: it lives as long as this can be found
- * @node:	among all configurations, by @parms.remote (RCU, writers RTNL).
+ * @node:	among those with that @parms.remote, or of @context (RCU, writers RTNL).
  *		The device may be down
+ * @context:	without a remote: where routes choose its endpoints (RTNL); or NULL
  * @free:	frees it after the last reader, where locks may be waited for
  *
  * Published in struct tunl_dev; readers hold the RCU read lock.
@@ -115,23 +117,36 @@ struct tunl_config {
 	struct tunl_routes __percpu *routes;
 	struct net_device	*dev;
 	struct hlist_node	node;
+	struct tunl_context	*context;
 	struct rcu_work		free;
 };
 
+/* What of struct tunl_fault there is. */
+#define TUNL_FAULT_ERROR	0x01
+#define TUNL_FAULT_MTU		0x02
+
 /**
- * struct tunl_fault - an ICMP error that is yet to be told to a sender
+ * struct tunl_fault - what an ICMP error says to later packets
  * @lock:	of all but an unlocked look, which may be late
- * @pending:	there is one
- * @code:	code of a destination unreachable
- * @remote:	outer destination it is about
- * @since:	when it came, in jiffies
+ * @pending:	TUNL_FAULT_*
+ * @code:	of an error that is yet to be reported to a sender: code of a destination
+ *		unreachable
+ * @remote:	outer destination the error is about
+ * @since:	when the error came, in jiffies
+ * @mtu:	a path MTU that no route of the kernel's can remember, in bytes of outer
+ *		packets
+ * @mtu_remote:	outer destination of that path
+ * @mtu_expires: when it is forgotten, in jiffies
  */
 struct tunl_fault {
 	spinlock_t	lock; /* of the rest */
-	bool		pending;
+	u8		pending;
 	u8		code;
 	__be32		remote;
 	unsigned long	since;
+	u32		mtu;
+	__be32		mtu_remote;
+	unsigned long	mtu_expires;
 };
 
 struct tunl_stats;

@@ -154,10 +154,15 @@ static int endpoint_netdev_event(struct notifier_block *nb,
 		break;
 	case NETDEV_JOIN:
 	case NETDEV_CHANGEUPPER:
-		if (tunl_device_is_ours(dev))
-			tunl_device_joins(dev);
+		if (!tunl_device_is_ours(dev))
+			break;
+		tunl_device_joins(dev);
+		tunl_config_place(dev);
 		break;
 	case NETDEV_REGISTER:
+		if (tunl_device_is_ours(dev))
+			tunl_config_place(dev);
+		fallthrough;
 	case NETDEV_CHANGENAME:
 		tunl_config_link_back(dev);
 		break;

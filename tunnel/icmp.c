@@ -17,6 +17,7 @@
 #include <net/l3mdev.h>
 #include <net/netns/generic.h>
 #include <net/raw.h>
+#include <net/xfrm.h>
 
 #include "tunnel.h"
 
@@ -26,6 +27,12 @@
 /* An error that could not be relayed at once is told no later than this. */
 #define ICMP_FAULT_TIMEOUT (30 * HZ)
 
+/*
+ * Devices that are looked at, in each netns and VRF, for one that may have sent what a
+ * quote is too short to tell, or routing does not choose: anybody may send errors.
+ */
+#define ICMP_GUESSES_MAX 16
+
 /**
  * struct icmp_error - an ICMP error about an outer packet, taken apart
  * @from:	who sent it
@@ -33,8 +40,9 @@
  * @icmp:	its header
  * @outer:	the outer header it quotes
  * @port:	outer destination port it quotes, if it is of UDP
- * @sent_by:	then also the parameters of a tunnel that sends to it. Under the RCU
- *		read lock
+ * @encap:	then also what is behind, TUNNEL_ENCAP_*
+ * @labels:	then also: it is known that there are labels
+ * @guessed:	then also: no tunnel with that remote sends to @port
  * @overhead:	bytes from the outer header's first to the inner one's
  * @inner:	as much of the inner header as it quotes, then zeroes
  * @quoted:	bytes of the inner packet it quotes; of a label stack, none
@@ -54,8 +62,9 @@ struct icmp_error {
 	unsigned int	quoted;
 	u8		type;
 	u8		code;
-
-	const struct tunl_parms *sent_by;
+	u8		encap;
+	bool		labels;
+	bool		guessed;
 };
 
 /* Could a device of ours have sent the quoted packet? */
@@ -87,30 +96,40 @@ static bool icmp_sends(const struct tunl_config *config,
 
 /*
  * UDP is what half of the world's errors are about. Ours are those about a port
- * that a tunnel to that destination, or one without any, sends to. Of several,
+ * that a tunnel to that destination sends to; or, where tunnels without a remote have
+ * encap, perhaps about one of theirs, which icmp_find_routed() tells. Of several,
  * one that puts between what is quoted, GUE or nothing.
  */
 static bool icmp_encapsulated(const struct net *net, bool gue,
 			      struct icmp_error *error)
 {
-	const __be32 remotes[] = { error->outer.daddr, 0 };
+	const struct tunl_net *tn = net_generic(net, tunl_net_id);
+	const u8 quoted = gue ? TUNNEL_ENCAP_GUE : TUNNEL_ENCAP_FOU;
 	const struct tunl_config *config;
 	const struct tunl_dev *tunl;
-	int i;
+	bool found = false;
 
-	for (i = 0; i < ARRAY_SIZE(remotes); i++)
-		tunl_config_for_each(config, net, remotes[i]) {
-			tunl = netdev_priv(config->dev);
-			if (config->parms.remote != remotes[i] ||
-			    !net_eq(tunl->underlay, net) ||
-			    !icmp_sends(config, error))
-				continue;
-			error->sent_by = &config->parms;
-			if (config->parms.encap.type ==
-			    (gue ? TUNNEL_ENCAP_GUE : TUNNEL_ENCAP_FOU))
-				return true;
-		}
-	return error->sent_by;
+	if (!READ_ONCE(tn->encaps[0]))
+		goto guess;
+
+	tunl_config_for_each(config, net, error->outer.daddr) {
+		tunl = netdev_priv(config->dev);
+		if (config->parms.remote != error->outer.daddr ||
+		    !net_eq(tunl->underlay, net) || !icmp_sends(config, error))
+			continue;
+		found = true;
+		error->encap = config->parms.encap.type;
+		error->labels = config->parms.proto == IPPROTO_MPLS;
+		if (error->encap == quoted)
+			break;
+	}
+	if (found)
+		return true;
+
+guess:
+	error->encap = quoted;
+	error->guessed = true;
+	return READ_ONCE(tn->encaps[1]);
 }
 
 /* UDP: the port is known, and what comes behind, if it is quoted. */
@@ -169,8 +188,8 @@ static bool icmp_quotes_ipv4(const struct sk_buff *skb,
 		return error->outer.protocol == IPPROTO_IPIP;
 
 	error->overhead += sizeof(struct udphdr);
-	if (error->sent_by->encap.type != TUNNEL_ENCAP_GUE)
-		return error->sent_by->proto != IPPROTO_MPLS;
+	if (error->encap != TUNNEL_ENCAP_GUE)
+		return !error->labels;
 
 	if (skb_copy_bits(skb, error->overhead, &gue, sizeof(gue)))
 		return false;
@@ -280,9 +299,8 @@ struct icmp_way {
 
 /* Once for neighbours in a list that are in the same netns and VRF, as most are. */
 static void icmp_look_up(struct icmp_way *way, const struct icmp_error *error,
-			 const struct net_device *dev)
+			 struct net *net, int l3mdev)
 {
-	int l3mdev = l3mdev_master_ifindex_rcu(dev);
 	struct flowi4 fl4 = {
 		.daddr = error->inner.daddr,
 		.saddr = error->inner.saddr,
@@ -292,103 +310,170 @@ static void icmp_look_up(struct icmp_way *way, const struct icmp_error *error,
 		.flowi4_l3mdev = l3mdev,
 	};
 
-	if (way->net && net_eq(way->net, dev_net(dev)) && way->l3mdev == l3mdev)
+	if (way->net && net_eq(way->net, net) && way->l3mdev == l3mdev)
 		return;
 
-	way->net = dev_net(dev);
+	way->net = net;
 	way->l3mdev = l3mdev;
-	way->found = !fib_lookup(way->net, &fl4, &way->res,
-				 FIB_LOOKUP_NOREF) &&
+	way->found = !fib_lookup(net, &fl4, &way->res, FIB_LOOKUP_NOREF) &&
 		     way->res.type == RTN_UNICAST;
 }
 
 /*
- * Is the inner packet one that routing sends through @config's device to the
- * outer destination? Rules may look at what a quote does not have (a mark, the
- * interface it came by), and so may the choice between several gateways: then
- * a packet that seems to be routed elsewhere proves nothing.
+ * Is the inner packet one that routing sends through @config's device, which has a
+ * remote? Rules may look at what a quote does not have (a mark, the interface it came
+ * in by): then a packet that seems to be routed elsewhere proves nothing.
  */
 static enum icmp_origin icmp_origin(const struct icmp_error *error,
 				    const struct tunl_config *config,
 				    struct icmp_way *way)
 {
 	const struct net_device *dev = config->dev;
-	const struct tunl_dev *tunl = netdev_priv(dev);
-	enum icmp_origin otherwise;
-	__be32 endpoint;
 
 	if (error->quoted < sizeof(error->inner))
 		return ICMP_ORIGIN_MAYBE;
 
-	/* tc and BPF choose without asking routes, as rules may. */
-	otherwise = config->parms.external ||
-		    fib4_has_custom_rules(dev_net(dev)) ? ICMP_ORIGIN_MAYBE :
-							  ICMP_ORIGIN_NO;
-	icmp_look_up(way, error, dev);
-	if (!way->found || !fib_info_nh_uses_dev(way->res.fi, dev))
-		return otherwise;
-
-	if (config->parms.remote)
+	icmp_look_up(way, error, dev_net(dev), l3mdev_master_ifindex_rcu(dev));
+	if (way->found && fib_info_nh_uses_dev(way->res.fi, dev))
 		return ICMP_ORIGIN_YES;
+	return fib4_has_custom_rules(dev_net(dev)) ? ICMP_ORIGIN_MAYBE :
+						     ICMP_ORIGIN_NO;
+}
 
-	if (fib_info_num_path(way->res.fi) > 1)
-		return ICMP_ORIGIN_MAYBE;
+/* It is up, and its outer packets are such. */
+static bool icmp_may_have_sent(const struct net *net,
+			       const struct tunl_config *config, __be32 remote,
+			       const struct icmp_error *error)
+{
+	const struct tunl_dev *tunl = netdev_priv(config->dev);
 
-	/* As tunl_endpoint_gateway(). */
-	endpoint = tunl_nexthop_endpoint(way->res.nhc);
-	if (!endpoint && tunl->stock)
-		endpoint = error->inner.daddr;
+	return config->dev->flags & IFF_UP && config->parms.remote == remote &&
+	       net_eq(tunl->underlay, net) &&
+	       (!config->parms.local ||
+		config->parms.local == error->outer.saddr) &&
+	       icmp_sends(config, error) &&
+	       (remote || tunl_dev_may_choose(config->dev, tunl));
+}
 
-	return endpoint && endpoint == error->outer.daddr ? ICMP_ORIGIN_YES :
-							    otherwise;
+/* What is known so far of who sent the quoted packet. */
+struct icmp_search {
+	struct tunl_config	*config;
+	enum icmp_origin	origin;
+	enum tunl_icmp		why;
+};
+
+static void icmp_consider(struct icmp_search *search,
+			  struct tunl_config *config, enum icmp_origin origin)
+{
+	search->why = TUNL_ICMP_NOT_ROUTED;
+	if (origin <= search->origin)
+		return;
+	search->origin = origin;
+	search->config = config;
+}
+
+/* Devices with that remote. */
+static void icmp_find_fixed(struct net *net, const struct icmp_error *error,
+			    struct icmp_search *search)
+{
+	struct tunl_config *config;
+	struct icmp_way way = {};
+
+	tunl_config_for_each(config, net, error->outer.daddr) {
+		if (!icmp_may_have_sent(net, config, error->outer.daddr, error))
+			continue;
+		icmp_consider(search, config, icmp_origin(error, config, &way));
+		if (search->origin == ICMP_ORIGIN_YES)
+			return;
+	}
+}
+
+/*
+ * The device without a remote that the inner destination is routed into, with the outer
+ * destination as its endpoint. Of several nexthops it may have been another.
+ */
+static void icmp_find_routed(struct net *net, const struct icmp_error *error,
+			     const struct tunl_context *context,
+			     struct icmp_search *search)
+{
+	const struct fib_nh_common *nhc;
+	struct tunl_config *config;
+	struct icmp_way way = {};
+	struct tunl_dev *tunl;
+	__be32 endpoint;
+	int i, several;
+
+	if (error->quoted < sizeof(error->inner))
+		return;
+
+	icmp_look_up(&way, error, context->net, context->l3mdev);
+	several = way.found ? fib_info_num_path(way.res.fi) : 0;
+	for (i = 0; i < several; i++) {
+		nhc = fib_info_nhc(way.res.fi, i);
+		/* A group may have shrunk meanwhile. */
+		if (!nhc || !nhc->nhc_dev || !tunl_device_is_ours(nhc->nhc_dev))
+			continue;
+		tunl = netdev_priv(nhc->nhc_dev);
+		config = rcu_dereference(tunl->config);
+		if (!icmp_may_have_sent(net, config, 0, error))
+			continue;
+		/* As tunl_endpoint_gateway(). */
+		endpoint = tunl_nexthop_endpoint(nhc);
+		if (!endpoint && tunl->stock)
+			endpoint = error->inner.daddr;
+		if (endpoint && endpoint == error->outer.daddr)
+			icmp_consider(search, config, several > 1 ?
+				      ICMP_ORIGIN_MAYBE : ICMP_ORIGIN_YES);
+	}
+}
+
+/* One of a list that may have sent it, if routes alone do not choose. */
+static void icmp_guess(struct net *net, const struct icmp_error *error,
+		       const struct hlist_head *list, bool routes_choose,
+		       struct icmp_search *search)
+{
+	struct tunl_config *config;
+	int left = ICMP_GUESSES_MAX;
+
+	hlist_for_each_entry_rcu(config, list, node) {
+		if (!left--)
+			return;
+		if (!icmp_may_have_sent(net, config, 0, error))
+			continue;
+		icmp_consider(search, config, routes_choose ? ICMP_ORIGIN_NO :
+							      ICMP_ORIGIN_MAYBE);
+		return;
+	}
 }
 
 /*
  * The configuration that sent, or may have sent, the quoted packet. Devices
- * with that remote first, then those in gateway mode.
+ * with that remote first, then those without: by one lookup in each netns and VRF that
+ * has some. tc and BPF choose without asking routes, as rules may.
  */
-static struct tunl_config *icmp_find(struct net *net,
-				     const struct icmp_error *error,
-				     enum icmp_origin *best,
-				     enum tunl_icmp *why)
+static void icmp_find(struct net *net, const struct icmp_error *error,
+		      struct icmp_search *search)
 {
-	const __be32 remotes[] = { error->outer.daddr, 0 };
-	struct tunl_config *config, *found = NULL;
-	const struct tunl_dev *tunl;
-	struct icmp_way way = {};
-	enum icmp_origin origin;
-	int i;
+	const struct tunl_net *tn = net_generic(net, tunl_net_id);
+	const struct tunl_context *context;
+	bool whole = error->quoted >= sizeof(error->inner);
 
-	*best = ICMP_ORIGIN_NO;
-	*why = TUNL_ICMP_NOT_OURS;
+	*search = (struct icmp_search) { .why = TUNL_ICMP_NOT_OURS };
 	if (error->to != error->outer.saddr)
-		return NULL;
+		return;
 
-	for (i = 0; i < ARRAY_SIZE(remotes); i++) {
-		tunl_config_for_each(config, net, remotes[i]) {
-			tunl = netdev_priv(config->dev);
-			if (!(config->dev->flags & IFF_UP) ||
-			    config->parms.remote != remotes[i] ||
-			    !net_eq(tunl->underlay, net) ||
-			    (config->parms.local &&
-			     config->parms.local != error->outer.saddr) ||
-			    !icmp_sends(config, error) ||
-			    (!remotes[i] &&
-			     !tunl_dev_may_choose(config->dev, tunl)))
-				continue;
-
-			*why = TUNL_ICMP_NOT_ROUTED;
-			origin = icmp_origin(error, config, &way);
-			if (origin > *best) {
-				*best = origin;
-				found = config;
-			}
-			if (origin == ICMP_ORIGIN_YES)
-				return found;
-		}
+	icmp_find_fixed(net, error, search);
+	hlist_for_each_entry_rcu(context, &tn->contexts, node) {
+		if (search->origin == ICMP_ORIGIN_YES)
+			return;
+		icmp_find_routed(net, error, context, search);
+		if (search->origin != ICMP_ORIGIN_NO)
+			continue;
+		icmp_guess(net, error, &context->gateways,
+			   whole && !fib4_has_custom_rules(context->net),
+			   search);
+		icmp_guess(net, error, &context->externals, false, search);
 	}
-
-	return found;
 }
 
 /*
@@ -486,6 +571,132 @@ static bool icmp_never_df(const struct icmp_error *error,
 }
 
 /*
+ * The route by which transmit sends to the quoted outer destination; with a reference.
+ * NULL: none now, or the parameters came with the packet (external).
+ */
+static struct dst_entry *icmp_outer_route(const struct icmp_error *error,
+					  const struct tunl_config *config)
+{
+	struct tunl_outer outer = {
+		.header = &config->header,
+		.remote = error->outer.daddr,
+	};
+
+	if (config->parms.external ||
+	    tunl_endpoint_route(config->dev, &config->parms, &outer))
+		return NULL;
+	/* What one of several nexthops learns is not for all packets. */
+	if (outer.several) {
+		ip_rt_put(outer.route);
+		return NULL;
+	}
+	return &outer.route->dst;
+}
+
+/*
+ * Prepares @skb, whose data is the quoted outer header, for the kernel's operations on a
+ * route: from a quote they look the route up by addresses, protocol, TOS, mark and
+ * device, so mark and TOS are made those that transmit looks up by. May reallocate the
+ * skb's head.
+ *
+ * Return: true if that leads to @dst. A rule that goes by ports leads elsewhere.
+ */
+static bool icmp_leads_to(struct sk_buff *skb, struct net_device *dev,
+			  const struct tunl_config *config,
+			  const struct dst_entry *dst)
+{
+	const struct tunl_parms *parms = &config->parms;
+	struct flowi4 fl4 = {};
+	struct rtable *rt;
+	struct iphdr *iph;
+
+	/* The kernel goes on to read the same bytes. */
+	if (skb_ensure_writable(skb, sizeof(*iph)))
+		return false;
+
+	iph = (struct iphdr *)skb->data;
+	iph->tos = parms->tos & TUNL_TOS_INHERIT ? 0 :
+		   parms->tos & INET_DSCP_MASK;
+	skb->mark = parms->fwmark;
+	skb->dev = dev;
+
+	flowi4_init_output(&fl4, netif_is_any_bridge_port(dev) ? 0 : dev->ifindex,
+			   skb->mark, RT_TOS(iph->tos) & INET_DSCP_MASK,
+			   RT_SCOPE_UNIVERSE, iph->protocol, 0, iph->daddr,
+			   iph->saddr, 0, 0, sock_net_uid(dev_net(dev), NULL));
+	rt = __ip_route_output_key(dev_net(dev), &fl4);
+	if (IS_ERR(rt))
+		return false;
+
+	ip_rt_put(rt);
+	return &rt->dst == xfrm_dst_path(dst);
+}
+
+/* No route of the kernel's can: each packet to that endpoint is to look here. */
+static void icmp_remember_mtu(struct net *net, const struct icmp_error *error,
+			      struct tunl_config *config, u32 mtu)
+{
+	struct tunl_dev *tunl = netdev_priv(config->dev);
+	struct tunl_fault *fault = &tunl->fault;
+
+	spin_lock_bh(&fault->lock);
+	fault->mtu = max(mtu, READ_ONCE(net->ipv4.ip_rt_min_pmtu));
+	fault->mtu_remote = error->outer.daddr;
+	fault->mtu_expires = jiffies + READ_ONCE(net->ipv4.ip_rt_mtu_expires);
+	WRITE_ONCE(fault->pending, fault->pending | TUNL_FAULT_MTU);
+	spin_unlock_bh(&fault->lock);
+}
+
+/* Consumes nothing; what the skb is besides its data is changed. */
+static void icmp_learn_mtu(struct net *net, struct sk_buff *skb,
+			   const struct icmp_error *error,
+			   struct tunl_config *config, u32 mtu)
+{
+	struct dst_entry *dst = icmp_outer_route(error, config);
+
+	if (config->parms.external) {
+		ipv4_update_pmtu(skb, net, mtu, config->parms.link,
+				 error->outer.protocol);
+		return;
+	}
+
+	if (dst && icmp_leads_to(skb, dst->dev, config, dst)) {
+		skb_reset_network_header(skb);
+		dst->ops->update_pmtu(dst, NULL, skb, mtu, false);
+	} else {
+		icmp_remember_mtu(net, error, config, mtu);
+	}
+	if (dst)
+		dst_release(dst);
+}
+
+/* A redirect about a route that the kernel cannot find by a quote is not followed. */
+static void icmp_redirect(struct net *net, struct sk_buff *skb,
+			  const struct icmp_error *error,
+			  struct tunl_config *config)
+{
+	/* The socket has taken the device away. */
+	struct net_device *in = dev_get_by_index_rcu(net, skb->skb_iif);
+	struct dst_entry *dst;
+
+	if (!in)
+		return;
+	if (config->parms.external) {
+		skb->dev = in;
+		ipv4_redirect(skb, net, config->parms.link,
+			      error->outer.protocol);
+		return;
+	}
+
+	dst = icmp_outer_route(error, config);
+	if (!dst)
+		return;
+	if (icmp_leads_to(skb, in, config, dst))
+		dst->ops->redirect(dst, NULL, skb);
+	dst_release(dst);
+}
+
+/*
  * The path MTU is the route's: its bounds and its expiry are the kernel's own
  * (RFC 2003 §5.1). Below the least that the kernel believes nothing is to be
  * told: such a path is locked, and packets will be fragmented.
@@ -493,7 +704,7 @@ static bool icmp_never_df(const struct icmp_error *error,
 static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 				   const struct icmp_error *error,
 				   enum icmp_origin origin,
-				   const struct tunl_config *config)
+				   struct tunl_config *config)
 {
 	bool inner_df = error->inner.frag_off & htons(IP_DF);
 	u32 mtu = ntohs(error->icmp.un.frag.mtu);
@@ -516,8 +727,7 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 		return TUNL_ICMP_IGNORED;
 	}
 
-	ipv4_update_pmtu(skb, net, mtu, config->parms.link,
-			 error->outer.protocol);
+	icmp_learn_mtu(net, skb, error, config, mtu);
 	if (inner_df && origin == ICMP_ORIGIN_YES && mtu > error->overhead &&
 	    mtu >= READ_ONCE(net->ipv4.ip_rt_min_pmtu) &&
 	    icmp_relay(skb, error, config->dev, mtu - error->overhead))
@@ -533,32 +743,29 @@ static void icmp_defer(struct tunl_fault *fault, __be32 remote, u8 code)
 	fault->code = code;
 	WRITE_ONCE(fault->remote, remote);
 	WRITE_ONCE(fault->since, jiffies);
-	WRITE_ONCE(fault->pending, true);
+	WRITE_ONCE(fault->pending, fault->pending | TUNL_FAULT_ERROR);
 	spin_unlock_bh(&fault->lock);
 }
 
 static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
 {
+	struct icmp_search search;
 	struct icmp_error error;
 	struct tunl_config *config;
-	enum icmp_origin origin;
 	struct tunl_dev *tunl;
 	enum tunl_icmp result;
 
 	result = icmp_parse(net, skb, &error);
 	if (result != TUNL_ICMP_RELAYED)
-		return result;
+		return error.guessed ? TUNL_ICMP_FOREIGN : result;
 
-	config = icmp_find(net, &error, &origin, &result);
+	icmp_find(net, &error, &search);
+	config = search.config;
 	if (!config)
-		return result;
+		return error.guessed ? TUNL_ICMP_FOREIGN : search.why;
 
 	if (error.icmp.type == ICMP_REDIRECT) {
-		/* The socket has taken the device away. */
-		skb->dev = dev_get_by_index_rcu(net, skb->skb_iif);
-		if (skb->dev)
-			ipv4_redirect(skb, net, config->parms.link,
-				      error.outer.protocol);
+		icmp_redirect(net, skb, &error, config);
 		return TUNL_ICMP_IGNORED;
 	}
 
@@ -567,9 +774,9 @@ static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
 		return TUNL_ICMP_IGNORED;
 
 	if (error.code == ICMP_FRAG_NEEDED)
-		return icmp_too_big(net, skb, &error, origin, config);
+		return icmp_too_big(net, skb, &error, search.origin, config);
 
-	if (origin == ICMP_ORIGIN_YES &&
+	if (search.origin == ICMP_ORIGIN_YES &&
 	    icmp_relay(skb, &error, config->dev, 0))
 		return TUNL_ICMP_RELAYED;
 
@@ -619,17 +826,17 @@ void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,
 }
 
 /**
- * tunl_icmp_tell() - pass on an error that could not be relayed when it came
- * @skb:	inner packet on its way to @remote; stays the caller's, and is
- *		to be sent all the same: it finds out whether the error still
- *		holds
+ * tunl_icmp_tell() - heed an error that could not be relayed when it came
+ * @skb:	inner packet on its way; stays the caller's, and is to be sent all the
+ *		same: it finds out whether the error still holds
  * @dev:	the tunnel
- * @remote:	outer destination
+ * @outer:	@remote is given; @pmtu is set to a path MTU that @route does not know
  *
  * For an error whose quote was too short to say who sent the packet (RFC 2003
- * §5.1: soft state). Each is told once.
+ * §5.1: soft state), which is told once; and for a path MTU, until it expires.
  */
-void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev, __be32 remote)
+void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev,
+		    struct tunl_outer *outer)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 	struct tunl_fault *fault = &tunl->fault;
@@ -637,16 +844,25 @@ void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev, __be32 remote)
 	u8 code;
 
 	/* One endpoint's trouble must not make all the others' packets queue. */
-	if (READ_ONCE(fault->remote) != remote &&
+	if (READ_ONCE(fault->remote) != outer->remote &&
+	    READ_ONCE(fault->mtu_remote) != outer->remote &&
 	    time_before(jiffies, READ_ONCE(fault->since) + ICMP_FAULT_TIMEOUT))
 		return;
 
 	spin_lock_bh(&fault->lock);
 	fresh = time_before(jiffies, fault->since + ICMP_FAULT_TIMEOUT);
 	code = fault->code;
-	if (fault->pending && (fault->remote == remote || !fresh)) {
-		WRITE_ONCE(fault->pending, false);
+	if (fault->pending & TUNL_FAULT_ERROR &&
+	    (fault->remote == outer->remote || !fresh)) {
+		WRITE_ONCE(fault->pending, fault->pending & ~TUNL_FAULT_ERROR);
 		told = fresh;
+	}
+	if (fault->pending & TUNL_FAULT_MTU) {
+		if (!time_before(jiffies, fault->mtu_expires))
+			WRITE_ONCE(fault->pending,
+				   fault->pending & ~TUNL_FAULT_MTU);
+		else if (fault->mtu_remote == outer->remote)
+			outer->pmtu = fault->mtu;
 	}
 	spin_unlock_bh(&fault->lock);
 

@@ -27,6 +27,7 @@ static int __net_init main_net_init(struct net *net)
 	struct tunl_net *tn = net_generic(net, tunl_net_id);
 
 	INIT_LIST_HEAD(&tn->devices);
+	INIT_HLIST_HEAD(&tn->contexts);
 	tunl_pmtu_net_init(net);
 	return tunl_stats_net_init(net);
 }

@@ -61,6 +61,8 @@ enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
 		return pmtu_fragment(skb, outer);
 
 	mtu = dst_mtu(dst);
+	if (unlikely(outer->pmtu && outer->pmtu < mtu))
+		mtu = outer->pmtu;
 	if (unlikely(mtu < TUNL_MTU_MIN + outer->header->overhead ||
 		     ip_mtu_locked(dst)))
 		return pmtu_fragment(skb, outer);

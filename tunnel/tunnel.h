@@ -84,6 +84,7 @@ struct tunl_ids {
  *		given to the skb
  * @plain:	@route may be remembered: no IPsec, no lightweight tunnel, not @several
  * @several:	the endpoint has several nexthops, of which @hash chooses
+ * @pmtu:	path MTU that @route does not know, in bytes; 0: none
  * @hash:	of the inner packet's flow; 0: none
  * @local:	outer source
  * @remote:	outer destination; 0: not known yet
@@ -102,6 +103,7 @@ struct tunl_outer {
 	bool				several;
 	u8				flow_flags;
 	u32				hash;
+	u32				pmtu;
 };
 
 /* main.c */
@@ -134,9 +136,33 @@ struct tunl_watch {
 };
 
 /**
+ * struct tunl_context - a netns, or a VRF in one, whose routes choose the endpoints of
+ *	devices without a remote
+ * @net:	the netns. Not a reference: a device of it is in one of the lists
+ * @l3mdev:	ifindex of the VRF, or 0
+ * @node:	in tunl_net.contexts (RCU, writers RTNL)
+ * @gateways:	configurations whose endpoints are the gateways of routes
+ * @externals:	configurations whose endpoints come with each packet
+ * @rcu:	for freeing
+ *
+ * One lookup in it names the device of an inner address, however many there are.
+ */
+struct tunl_context {
+	struct net		*net;
+	int			l3mdev;
+	struct hlist_node	node;
+	struct hlist_head	gateways;
+	struct hlist_head	externals;
+	struct rcu_head		rcu;
+};
+
+/**
  * struct tunl_net - what tunnel.ko keeps per netns
  * @devices:	devices whose underlay this netns is, by tunl_dev.siblings
  *		(RTNL)
+ * @contexts:	of those without a remote (RCU, writers RTNL)
+ * @encaps:	configurations with encap: with a remote, without one (READ_ONCE,
+ *		writers RTNL)
  * @links_gone:	how many of them have a @link_gone (RTNL)
  * @fallback:	the device that old-style requests are addressed to, "tunl0";
  *		or NULL (RTNL)
@@ -146,6 +172,8 @@ struct tunl_watch {
  */
 struct tunl_net {
 	struct list_head	devices;
+	struct hlist_head	contexts;
+	unsigned int		encaps[2];
 	unsigned int		links_gone;
 	struct net_device	*fallback;
 	struct socket		*icmp;
@@ -171,8 +199,8 @@ extern struct hlist_head tunl_config_table[];
 
 /*
  * Configurations over that netns and with that remote, and some others, of
- * devices that are up or down: the caller compares. Under the RCU read lock, or
- * RTNL.
+ * devices that are up or down: the caller compares. Those without a remote are in
+ * tunl_net.contexts. Under the RCU read lock, or RTNL.
  */
 #define tunl_config_for_each(config, underlay, remote) \
 	hlist_for_each_entry_rcu(config, \
@@ -194,6 +222,7 @@ static inline bool tunl_config_mode_valid(u8 proto)
 }
 
 void tunl_config_hide(struct net_device *dev);
+void tunl_config_place(struct net_device *dev);
 extern const struct nla_policy tunl_config_policy[];
 int tunl_config_init(struct net_device *dev);
 void tunl_config_destroy(struct net_device *dev);
@@ -250,7 +279,8 @@ int tunl_icmp_listen(struct net *net);
 void tunl_icmp_deafen(struct net *net);
 void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,
 		    u32 mtu);
-void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev, __be32 remote);
+void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev,
+		    struct tunl_outer *outer);
 
 /* xmit.c */
 netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev);

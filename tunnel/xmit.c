@@ -486,7 +486,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	}
 
 	if (unlikely(READ_ONCE(tunl->fault.pending)) && tunl_skb_is_ipv4(skb)) {
-		tunl_icmp_tell(skb, dev, outer.remote);
+		tunl_icmp_tell(skb, dev, &outer);
 		/* What it sends may go through a tunnel too. */
 		outer.ids = NULL;
 	}

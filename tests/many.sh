@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# tunl-test: guests=1 suite=fast engine=qemu timeout=90
+#
+# What an ICMP error from anybody costs a host with many tunnels: one lookup in each netns
+# and VRF, however many devices there are. Counted by the kernel's function tracer.
+#
+#   a (eth0 10.0.0.1, 300 devices without a remote) ═══ (eth0 10.0.0.2) s, anybody
+. "$(dirname "$0")/lib.sh"
+. "$TUNL_TOP/tests/tunnels.sh"
+ktap_begin
+
+DEVICES=300
+tracing=/sys/kernel/tracing
+
+[ -e $tracing ] && { mountpoint -q $tracing || mount -t tracefs none $tracing; }
+[ -w $tracing/set_ftrace_filter ] || skip "this kernel has no function tracer"
+
+topology() {
+	local i
+
+	netns_add a s && veth a eth0 s eth0 && ip -n a addr add 10.0.0.1/24 dev eth0 &&
+		ip -n s addr add 10.0.0.2/24 dev eth0 || return
+	for ((i = 0; i < DEVICES; i++)); do
+		echo "link add t$i type tunl"
+		echo "link set t$i up"
+	done | ip -n a -batch - && ip -n a addr add 10.9.0.1/32 dev t7 &&
+		ip -n a route add 10.5.0.0/16 via 10.0.0.9 dev t7 onlink &&
+		poll 10 ns s ping -c 1 -W 1 10.0.0.1
+}
+
+errors() { ns a awk '{ sum += $2 } END { print sum }' /proc/net/tunl; }
+counted() { [ "$(errors)" -gt "$1" ]; }
+
+# Calls of a function for each device, while one error is looked at.
+calls() { # FUNCTION OUTER-DESTINATION INNER-DESTINATION
+	local before
+
+	echo "$1" >$tracing/set_ftrace_filter
+	: >$tracing/trace
+	echo function >$tracing/current_tracer
+	before=$(errors)
+	wire send s outer.src=10.0.0.1 outer.dst="$2" src=10.9.0.1 dst="$3" size=40 \
+		error.src=10.0.0.2 error.dst=10.0.0.1 error.type=3 error.code=1
+	poll 10 counted "$before"
+	echo nop >$tracing/current_tracer
+	grep -c "$1" $tracing/trace
+	: >$tracing/set_ftrace_filter
+}
+
+few() { # TEXT OUTER-DESTINATION INNER-DESTINATION
+	local n
+
+	n=$(calls l3mdev_master_ifindex_rcu "$2" "$3")
+	note "$1: $n calls"
+	check "$1: no look at each of $DEVICES devices" test "$n" -lt 30
+}
+
+load tunnel
+must topology
+few "an error about one device's packet" 10.0.0.9 10.5.0.1
+check_eq "that error is heeded" "$(ns a awk '$1 == "icmp_relayed" || $1 == "icmp_deferred" { n += $2 } END { print n }' /proc/net/tunl)" 1
+few "an error about nobody's packet" 10.0.0.77 10.6.0.1
+check_eq "that error is counted as not routed" "$(ns a awk '$1 == "icmp_not_routed" { print $2 }' /proc/net/tunl)" 1
+ktap_end
