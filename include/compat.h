@@ -12,6 +12,7 @@
 #include <linux/sysctl.h>
 #include <linux/version.h>
 #include <net/dst_metadata.h>
+#include <net/fib_rules.h>
 #include <net/ip_tunnels.h>
 #include <net/net_namespace.h>
 
@@ -151,13 +152,19 @@ static inline __be32 compat_source_before_nat(const struct sk_buff *skb)
 }
 
 /*
- * Drops what nf_queue holds of a netns. Exported for modules, but declared
- * only in a private header of netfilter's.
+ * Is there a rule of IPv4 routing that goes by the packet's mark? Kernels without
+ * rules have none. Under the RCU read lock.
  */
-#if IS_ENABLED(CONFIG_NETFILTER)
-void nf_queue_nf_hook_drop(struct net *net);
-#else
-static inline void nf_queue_nf_hook_drop(struct net *net) {}
+static inline bool compat_rules_by_mark(const struct net *net)
+{
+#ifdef CONFIG_IP_MULTIPLE_TABLES
+	const struct fib_rule *rule;
+
+	list_for_each_entry_rcu(rule, &net->ipv4.rules_ops->rules_list, list)
+		if (rule->mark_mask)
+			return true;
 #endif
+	return false;
+}
 
 #endif /* _TUNL_COMPAT_H */

@@ -15,9 +15,6 @@
 #include "ipip.h"
 #include "tunl.h"
 
-/* Times that queues are emptied at unloading, before the last time. */
-#define MAIN_QUEUE_PASSES 4
-
 unsigned int ipip_net_id __read_mostly;
 
 /*
@@ -222,33 +219,6 @@ exit_stats:
 	return err;
 }
 
-/*
- * A packet that a firewall rule queued to user space would come back to a
- * function of this module. A grace period follows, for those on their way.
- */
-static void __net_exit main_net_pre_exit(struct net *net)
-{
-	nf_queue_nf_hook_drop(net);
-}
-
-/*
- * Queues are emptied one after the other, and one on its way from a later to an
- * earlier one is missed. Each pass leaves what moves at that very moment.
- */
-static void main_empty_queues(void)
-{
-	struct net *net;
-	int pass;
-
-	for (pass = 0; pass < MAIN_QUEUE_PASSES; pass++) {
-		down_read(&net_rwsem);
-		for_each_net(net)
-			nf_queue_nf_hook_drop(net);
-		up_read(&net_rwsem);
-		synchronize_net();
-	}
-}
-
 static void __net_exit main_net_exit(struct net *net)
 {
 	ipip_policy_net_exit(net);
@@ -258,7 +228,6 @@ static void __net_exit main_net_exit(struct net *net)
 
 static struct pernet_operations main_net_ops = {
 	.init = main_net_init,
-	.pre_exit = main_net_pre_exit,
 	.exit = main_net_exit,
 	.id = &ipip_net_id,
 	.size = sizeof(struct ipip_net),
@@ -299,7 +268,6 @@ exit_queue:
 static void __exit main_exit(void)
 {
 	main_unregister();
-	main_empty_queues();
 	ipip_peer_exit();
 	unregister_pernet_subsys(&main_net_ops);
 	ipip_queue_exit();

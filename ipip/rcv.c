@@ -4,7 +4,6 @@
  * wrapper, deliver.
  */
 #include <linux/inetdevice.h>
-#include <linux/netfilter.h>
 #include <linux/udp.h>
 #include <net/dst_metadata.h>
 #include <net/icmp.h>
@@ -153,149 +152,109 @@ static void rcv_deliver_device(const struct ipip_net *in, struct sk_buff *skb,
 }
 
 /*
- * A source route would lead the packet on behind our back; it is refused
- * whatever accept_source_route says of the wire. May reallocate the head.
+ * A source route would lead the packet on behind our back; it is refused whatever
+ * accept_source_route says of the wire. Options that cannot be walked to their end
+ * may hide one. All others are IP's to check.
  */
-static enum ipip_verdict rcv_options(struct net *net, struct sk_buff *skb)
+static enum ipip_verdict rcv_options(const struct iphdr *iph)
 {
-	struct ip_options *opt = &IPCB(skb)->opt;
+	const u8 *end = (const u8 *)iph + iph->ihl * 4;
+	const u8 *option = (const u8 *)(iph + 1);
 
-	if (ip_hdr(skb)->ihl == 5)
-		return IPIP_OK;
-
-	if (skb_cow(skb, skb_headroom(skb)))
-		return IPIP_NO_MEMORY;
-
-	opt->optlen = ip_hdr(skb)->ihl * 4 - sizeof(struct iphdr);
-	if (ip_options_compile(net, opt, skb) || opt->srr)
-		return IPIP_OPTIONS;
+	while (option < end && *option != IPOPT_END) {
+		if (*option == IPOPT_NOOP) {
+			option++;
+			continue;
+		}
+		if (*option == IPOPT_LSRR || *option == IPOPT_SSRR ||
+		    end - option < 2 || option[1] < 2 ||
+		    option[1] > end - option)
+			return IPIP_OPTIONS;
+		option += option[1];
+	}
 
 	return IPIP_OK;
 }
 
 /*
- * After the firewall's prerouting. The inner packet may well leave by the
- * interface its wrapper came in by: that is what a tunnel is for, and no
- * reason to send a redirect (the 1994 readme's closing warning).
+ * The interface that the outer packet came in by. In a VRF skb->dev is the VRF; the
+ * packet is received on the member, or sockets of no VRF would get it. NULL: this
+ * host sent the outer packet to itself, and what is inside would pass as local.
  */
-static int rcv_ingress_finish(struct net *net, struct sock *sk,
-			      struct sk_buff *skb)
-{
-	const struct iphdr *iph = ip_hdr(skb);
-	enum ipip_verdict verdict;
-	int err;
-
-	verdict = IPIP_NO_ROUTE;
-	if (!skb_valid_dst(skb)) {
-		err = ip_route_input_noref(skb, iph->daddr, iph->saddr,
-					   iph->tos, skb->dev);
-		if (err == -EXDEV) {
-			__NET_INC_STATS(net, LINUX_MIB_IPRPFILTER);
-			verdict = IPIP_RP_FILTER;
-		}
-		if (err)
-			goto drop;
-	}
-
-	verdict = rcv_options(net, skb);
-	if (verdict)
-		goto drop;
-
-	IPCB(skb)->flags &= ~IPSKB_DOREDIRECT;
-	ipip_stats_count(ipip_net(net), IPIP_INGRESS);
-	return dst_input(skb);
-drop:
-	ipip_stats_drop(ipip_net(net), skb, verdict);
-	return NET_RX_DROP;
-}
-
-/*
- * This CPU is in the middle of handing on what was inside a wrapper; bottom
- * halves are off. Whatever brings a packet here again meanwhile (UDP around it, a
- * rule that rewrote its destination) got it out of that one: its own length is the
- * only bound to how often, and the stack is not for that.
- */
-static DEFINE_PER_CPU(bool, rcv_busy);
-
-/*
- * A wrapper inside the wrapper, for us too: once more through the queue of the
- * interface it came in by, not deeper into the stack. Its VRF, which skb->dev is
- * now if it has one, would forget that it is a member's. From there a source route
- * would be followed wherever the wire's are (rcv_options()), so with options it goes
- * nowhere.
- */
-static void rcv_deliver_again(struct ipip_net *in, struct sk_buff *skb,
-			      int ifindex)
+static struct net_device *rcv_ingress(const struct sk_buff *skb)
 {
 	struct net_device *dev = skb->dev;
 
-	if (unlikely(ip_hdr(skb)->ihl != 5)) {
-		ipip_stats_drop(in, skb, IPIP_OPTIONS);
-		return;
+	if (unlikely(IPCB(skb)->flags & IPSKB_L3SLAVE)) {
+		dev = dev_get_by_index_rcu(dev_net(dev), IPCB(skb)->iif);
+		if (!dev || netif_is_l3_master(dev))
+			return NULL;
 	}
 
-	if (unlikely(dev->ifindex != ifindex))
-		dev = dev_get_by_index_rcu(dev_net(dev), ifindex);
-	if (unlikely(!dev)) {
-		ipip_stats_drop(in, skb, IPIP_NO_ROUTE);
-		return;
-	}
-	skb->dev = dev;
-
-	/* Packet sockets will look for the interface's own header. */
-	if (skb_cow_head(skb, 0)) {
-		ipip_stats_drop(in, skb, IPIP_NO_MEMORY);
-		return;
-	}
-	skb_mac_header_rebuild(skb);
-
-	ipip_stats_count(in, IPIP_INGRESS);
-	netif_rx(skb);
+	return dev->flags & IFF_LOOPBACK ? NULL : dev;
 }
 
 /*
- * Where the wrapper came in, as in 1994: what ip_rcv() would do, except that
- * the packet goes on from here, since its interface has already seen it. From a
- * member of a VRF it goes on as that: sockets of no VRF are not to get it.
+ * The inner packet may well leave by the interface that the outer one came in by:
+ * that is what a tunnel is for, and no reason to send a redirect (the 1994 readme's
+ * closing warning). IP decides on a redirect while it looks up the route, and not for
+ * a packet that has its route already. So a route for which IP would send one goes
+ * with the packet. Any other is looked up by IP, after the firewall: a firewall can
+ * choose the route by a mark. If it changes the destination, IP lets go of this one.
  */
-static void rcv_deliver_ingress(struct ipip_net *in, struct sk_buff *skb,
-				int iif)
+static void rcv_prevent_redirect(struct sk_buff *skb)
 {
-	struct net *net = dev_net(skb->dev);
-	u16 vrf = IPCB(skb)->flags & IPSKB_L3SLAVE;
-	int member = vrf ? IPCB(skb)->iif : iif;
+	const struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
 	const struct iphdr *iph = ip_hdr(skb);
 
-	/* From this host to itself: whatever is inside would pass as local. */
-	if (unlikely(skb->dev->flags & IFF_LOOPBACK)) {
-		ipip_stats_drop(in, skb, IPIP_NO_ROUTE);
+	if (!in_dev || !IN_DEV_FORWARD(in_dev) ||
+	    !IN_DEV_TX_REDIRECTS(in_dev) ||
+	    compat_rules_by_mark(dev_net(skb->dev)))
 		return;
-	}
 
-	if (pskb_trim_rcsum(skb, ntohs(iph->tot_len))) {
-		ipip_stats_drop(in, skb, IPIP_NO_MEMORY);
-		return;
-	}
-
-	iph = ip_hdr(skb);
-	if (unlikely(__this_cpu_read(rcv_busy)) ||
-	    (iph->protocol == IPPROTO_IPIP &&
-	     inet_addr_type_dev_table(net, skb->dev, iph->daddr) == RTN_LOCAL)) {
-		rcv_deliver_again(in, skb, vrf ? member : skb->dev->ifindex);
-		return;
-	}
-
-	skb_set_transport_header(skb, iph->ihl * 4);
-	skb->skb_iif = iif;
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	IPCB(skb)->flags = vrf;
-	IPCB(skb)->iif = member;
-	skb_orphan(skb);
+	if (!ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos,
+				  skb->dev) &&
+	    IPCB(skb)->flags & IPSKB_DOREDIRECT)
+		skb_dst_force(skb);
+	else
+		skb_dst_drop(skb);
+}
 
-	__this_cpu_write(rcv_busy, true);
-	NF_HOOK(NFPROTO_IPV4, NF_INET_PRE_ROUTING, net, NULL, skb, skb->dev,
-		NULL, rcv_ingress_finish);
-	__this_cpu_write(rcv_busy, false);
+/*
+ * Received where the outer packet was, as in 1994: by the queue of that interface,
+ * with its Ethernet header in front. Netfilter may keep the packet for user space as
+ * long as it likes, and nothing in it refers to this module. Consumes the skb.
+ */
+static void rcv_deliver_ingress(const struct ipip_net *in, struct sk_buff *skb)
+{
+	struct net_device *dev = rcv_ingress(skb);
+	enum ipip_verdict verdict;
+
+	verdict = IPIP_NO_ROUTE;
+	if (unlikely(!dev))
+		goto drop;
+
+	verdict = rcv_options(ip_hdr(skb));
+	if (unlikely(verdict))
+		goto drop;
+
+	/* Packet sockets share the data, and look for the Ethernet header. */
+	verdict = IPIP_NO_MEMORY;
+	if (skb_cow_head(skb, 0))
+		goto drop;
+	skb_mac_header_rebuild(skb);
+
+	skb->dev = dev;
+	skb_orphan(skb);
+	rcv_prevent_redirect(skb);
+	/* The core frees and traces a packet that it does not queue. */
+	ipip_stats_count(in, netif_rx(skb) == NET_RX_SUCCESS ? IPIP_INGRESS :
+							       IPIP_BACKLOG);
+	return;
+
+drop:
+	ipip_stats_drop(in, skb, verdict);
 }
 
 /*
@@ -309,7 +268,6 @@ static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
 	bool xnet = dev && !net_eq(dev_net(dev), dev_net(skb->dev));
 	struct metadata_dst *metadata = NULL;
 	enum ipip_verdict verdict;
-	int iif = skb->skb_iif;
 	bool to_device;
 
 	verdict = likely(proto == IPPROTO_IPIP) ? rcv_validate(skb) :
@@ -340,7 +298,7 @@ static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
 	if (to_device)
 		rcv_deliver_device(in, skb, dev);
 	else
-		rcv_deliver_ingress(in, skb, iif);
+		rcv_deliver_ingress(in, skb);
 	return;
 
 drop:

@@ -16,12 +16,10 @@ VERDICT(IPIP_NESTED, "drop_nested", NOT_SPECIFIED)
 VERDICT(IPIP_ECN, "drop_ecn", NOT_SPECIFIED)
 /* an IPsec policy forbids it */
 VERDICT(IPIP_IPSEC, "drop_ipsec_policy", XFRM_POLICY)
-/* inner IP options malformed, or a source route */
+/* on the ingress path: a source route, or options of an impossible length */
 VERDICT(IPIP_OPTIONS, "drop_options", IP_INHDR)
-/* routing refused the inner packet (no route, martian) */
+/* on the ingress path: this host sent the outer packet to itself */
 VERDICT(IPIP_NO_ROUTE, "drop_no_route", IP_INNOROUTES)
-/* its source is not reached through this interface */
-VERDICT(IPIP_RP_FILTER, "drop_rp_filter", IP_RPFILTER)
 /* out of memory */
 VERDICT(IPIP_NO_MEMORY, "drop_no_memory", NOMEM)
 /* more wait to be received than net.core.netdev_max_backlog allows */

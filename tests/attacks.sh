@@ -159,7 +159,7 @@ martians() { # device|ingress
 ping_pong() { # H and G believe everybody
 	must sysctl -qw net.ipv4.ipip.accept=any
 	must ns G sysctl -qw net.ipv4.ipip.accept=any
-	must capture G eth0 "$tmp/pong.pcap" ip proto 4
+	must capture init to_g "$tmp/pong.pcap" ip proto 4
 	inject S 192.0.2.3 192.0.2.1 wrappers=60 between=192.0.2.4 >/dev/null
 	inject S 192.0.2.3 192.0.2.1 wrappers=5 between=192.0.2.4 >/dev/null
 	inject S 192.0.2.3 192.0.2.1 wrappers=4 between=192.0.2.4 >/dev/null

@@ -47,11 +47,16 @@ firewall() {
 			counter by_tunl { }
 			counter by_eth0 { }
 			counter crafted { }
+			counter arrived { }
 			chain pre {
 				type filter hook prerouting priority -300
 				iifname tunl ip saddr 10.1.0.1 counter name by_tunl
 				iifname eth0 ip saddr 10.1.0.1 counter name by_eth0
 				ip saddr 10.1.0.1 udp sport 1994 counter name crafted
+			}
+			chain in {
+				type filter hook input priority 0
+				ip saddr 10.1.0.1 udp sport 1994 counter name arrived
 			}
 			chain nat {
 				type nat hook prerouting priority -100
@@ -113,7 +118,7 @@ by_ingress() {
 	tunl_pid=$capture_pid
 	must capture init eth0 "$tmp/eth0.pcap" -Q in
 	check "ingress: A reaches C" a_reaches 10.3.0.3
-	capture_stop_after 6 "$tmp/eth0.pcap"
+	capture_stop_after 9 "$tmp/eth0.pcap"
 	capture_stop "$tunl_pid"
 	check_eq "ingress: tunl received nothing" "$(rx)" "$before"
 	check_eq "ingress: a tap on tunl sees answers only" \
@@ -122,9 +127,13 @@ by_ingress() {
 	check_eq "ingress: a tap on eth0 sees three wrappers come in" \
 		"$(tcpdump -ntr "$tmp/eth0.pcap" ip proto 4 2>/dev/null |
 			grep -c '^IP 192.0.2.2 > 192.0.2.1: IP 10.1.0.1 > 10.3.0.3: ICMP echo request')" 3
+	check_eq "ingress: the tap sees what was inside too, behind the Ethernet header that the outer packet had" \
+		"$(tcpdump -entr "$tmp/eth0.pcap" src 10.1.0.1 2>/dev/null | cut -d: -f1-12 | sort | uniq -c |
+			awk '{ print $1, $2, $3, $4 }')" \
+		"3 $(ns A cat /sys/class/net/eth0/address) > $(cat /sys/class/net/eth0/address),"
 	check_eq "ingress: and beside C's answers nothing else, garbage least of all" \
 		"$(tcpdump -entr "$tmp/eth0.pcap" \
-			'not (ip proto 4 or arp or ip6 or (icmp and src 10.3.0.3))' 2>/dev/null)" ""
+			'not (ip proto 4 or arp or ip6 or (icmp and (src 10.3.0.3 or src 10.1.0.1)))' 2>/dev/null)" ""
 	# Redirects are for senders on the wire: A's own address, not 10.1.0.1.
 	check "ingress: A reaches C from its address on the wire" a_reaches 10.3.0.3 192.0.2.2
 	check_eq "ingress: no redirect, though it leaves by the interface it came in by" \
@@ -204,25 +213,62 @@ options() {
 		"$(crafted options=890b04c0000203c000020400)" drop_options+1
 	check_eq "options: one that ends too late is refused" \
 		"$(crafted options=071b0400)" drop_options+1
+	check_eq "options: and one without a length" \
+		"$(crafted options=01010107)" drop_options+1
+	check_eq "options: and one of length 0, or the scan would not end" \
+		"$(crafted options=07000000)" drop_options+1
+	check_eq "options: nothing is behind the end of the list" \
+		"$(crafted options=00830b04)" delivered_ingress+1
+	nft reset counters >/dev/null
+	check_eq "options: also in a wrapper in a wrapper" \
+		"$(crafted wrappers=2 options=4408050000000000)" delivered_ingress+2
+	check "options: which arrives" poll 10 arrived 1
+	check_eq "options: but no source route there" \
+		"$(crafted wrappers=2 options=830b04c0000203c000020400)" "drop_options+1 delivered_ingress+1"
 }
 
-# A packet that waits for user space must not come back to a module that is gone.
+# A rule that goes by a mark, which the firewall sets, is followed; only then may a
+# redirect be sent.
+marked() {
+	must ip rule add fwmark 7 blackhole
+	must nft insert rule ip look pre ip saddr 192.0.2.2 icmp type echo-request mark set 7
+	check_not "mark: a route chosen by the firewall's mark is taken, and that is none" \
+		a_reaches 10.3.0.3 192.0.2.2
+	must ip rule del fwmark 7 blackhole
+	check "mark: without that rule A reaches C" a_reaches 10.3.0.3 192.0.2.2
+}
+
+arrived() { [ "$(hits arrived)" = "$1" ]; } # NUMBER
+
+# Packets that wait for user space, where something moves them from queue to queue
+# or keeps them, have nothing of the module in them.
 queued() {
 	must nft add rule ip look pre ip saddr 10.1.0.1 udp sport 1994 queue num 4
 	background queue init /usr/bin/python3 -IS "$TUNL_TOP/tests/queue" 4 accept
 	must poll 20 grep -q ready "$tmp/queue"
+	nft reset counters >/dev/null
 	check_eq "queue: user space lets a packet go on" "$(crafted)" delivered_ingress+1
+	check "queue: which arrives" poll 10 arrived 1
 	kill "$last_pid"
 	wait "$last_pid" 2>/dev/null
-	background queue init /usr/bin/python3 -IS "$TUNL_TOP/tests/queue" 4 hold
-	must poll 20 grep -q ready "$tmp/queue"
+	queued_unloading hold 'have 3'
+	queued_unloading bounce moved
+}
+
+queued_unloading() { # MODE WHAT-IT-SAYS
+	background "$1" init /usr/bin/python3 -IS "$TUNL_TOP/tests/queue" 4 "$1"
+	must poll 20 grep -q ready "$tmp/$1"
+	nft reset counters >/dev/null
 	must ns A "$TUNL_TOP/tests/craft" 192.0.2.2 192.0.2.1 10.1.0.1 192.0.2.1 count=3
-	check "queue: user space holds three" poll 10 grep -q 'have 3' "$tmp/queue"
-	check "queue: meanwhile ipip.ko can be unloaded" rmmod ipip
+	check "queue, $1: user space has three packets" poll 10 grep -q "$2" "$tmp/$1"
+	check "queue, $1: meanwhile ipip.ko can be unloaded" rmmod ipip
+	check "queue, $1: the packets are still there" arrived 0
 	kill -USR1 "$last_pid"
-	check "queue: and the answer that comes then finds nothing" \
-		poll 10 grep -q 'answered' "$tmp/queue"
-	check "queue: ipip.ko loads again" load ipip
+	check "queue, $1: user space lets them go on" poll 10 grep -q 'answered' "$tmp/$1"
+	check "queue, $1: and the kernel delivers all three" poll 10 arrived 3
+	kill "$last_pid"
+	wait "$last_pid" 2>/dev/null
+	check "queue, $1: ipip.ko loads again" load ipip accept=peers deliver=ingress
 }
 
 ktap_begin
@@ -238,6 +284,7 @@ firewalled ingress
 nested ingress
 malformed ingress
 options
+marked
 by_stranger
 by_plain
 must set_deliver ingress

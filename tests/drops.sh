@@ -64,9 +64,9 @@ sysctl_set init net.ipv4.ipip.accept any
 check_eq "malformed inside" \
 	"$(traced wire send a outer.src=10.0.0.1 outer.dst=10.0.0.2 src=10.9.0.1 dst=10.9.0.2 version=5)" \
 	"netns N: drop_malformed, 10.0.0.1 > 10.0.0.2, inside 10.9.0.1 > 10.9.0.2"
-check_eq "not routed, without its wrapper" \
-	"$(traced wire send a outer.src=10.0.0.1 outer.dst=10.0.0.2 src=127.0.0.9 dst=10.9.0.2)" \
-	"netns N: drop_no_route, 127.0.0.9 > 10.9.0.2, inside 0.0.0.0 > 0.0.0.0"
+check_eq "a source route, without its wrapper" \
+	"$(traced wire send a outer.src=10.0.0.1 outer.dst=10.0.0.2 src=10.9.0.1 dst=10.9.0.2 opt=830704c000020300)" \
+	"netns N: drop_options, 10.9.0.1 > 10.9.0.2, inside 0.0.0.0 > 0.0.0.0"
 ip link set tunl broadcast 10.0.0.1
 ip link set tunl up
 inside=(outer.src=10.0.0.1 outer.dst=10.0.0.2 src=10.9.0.1 dst=10.9.0.2)
