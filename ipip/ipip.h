@@ -97,8 +97,9 @@ struct ipip_peer {
  * @accept:	enum ipip_accept; READ_ONCE/WRITE_ONCE
  * @deliver:	enum ipip_deliver; READ_ONCE/WRITE_ONCE
  * @refuse:	enum ipip_refuse; READ_ONCE/WRITE_ONCE
- * @latched:	a tunnel has been configured, "auto" is closed; only a write to
- *		the sysctl opens it again. READ_ONCE/WRITE_ONCE
+ * @latched:	a tunnel has been configured, or tunnel devices were there before
+ *		this module: "auto" is closed; only a write to the sysctl opens it
+ *		again. READ_ONCE/WRITE_ONCE
  * @stranger_seen: the first packet from a stranger has been logged
  * @count:	devices that are up, by where they are looked for (enum
  *		peer_place); READ_ONCE, writers RTNL
@@ -155,6 +156,7 @@ bool ipip_peer_any(const struct ipip_net *in);
 int ipip_policy_net_init(struct net *net);
 void ipip_policy_net_exit(struct net *net);
 void ipip_policy_latch(struct ipip_net *in, const char *device);
+void ipip_policy_tunnels_first(const char *device);
 bool ipip_policy_open(const struct ipip_net *in);
 void ipip_policy_log_accepted(const struct net *net, const struct iphdr *outer);
 void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer,

@@ -28,6 +28,9 @@ enum peer_place {
 
 static DEFINE_HASHTABLE(peer_by_dev, 10);
 
+/* Events are of devices that were there before (ipip_peer_init()). */
+static bool peer_replay;
+
 /* In two words, not by a call of memcmp(). */
 static int peer_compare(struct rhashtable_compare_arg *arg, const void *object)
 {
@@ -462,6 +465,9 @@ static int peer_netdev_event(struct notifier_block *nb, unsigned long event,
 
 	switch (event) {
 	case NETDEV_REGISTER:
+		if (unlikely(READ_ONCE(peer_replay)))
+			ipip_policy_tunnels_first(dev->name);
+		fallthrough;
 	case NETDEV_UP:
 	case NETDEV_CHANGEADDR:
 		peer_update(dev, tunl);
@@ -490,7 +496,13 @@ static struct notifier_block peer_netdev_notifier = {
  */
 int ipip_peer_init(void)
 {
-	return register_netdevice_notifier(&peer_netdev_notifier);
+	int err;
+
+	/* A device that comes just after the replay may count as one of before. */
+	WRITE_ONCE(peer_replay, true);
+	err = register_netdevice_notifier(&peer_netdev_notifier);
+	WRITE_ONCE(peer_replay, false);
+	return err;
 }
 
 /**

@@ -68,6 +68,13 @@ static struct policy_choice policy_refuse = {
 	.given = -1,
 };
 
+/*
+ * Tunnel devices were there before this module, so that it was not loaded for an open
+ * decapsulator: any local user can have both modules loaded, by asking for a device.
+ * "auto" begins closed in every netns, and in those made later. Set once, at loading.
+ */
+static bool policy_tunnels_first;
+
 static int policy_param_set(const char *text, const struct kernel_param *kp)
 {
 	struct policy_choice *choice = kp->arg;
@@ -190,6 +197,7 @@ int ipip_policy_net_init(struct net *net)
 	in->refuse = IPIP_REFUSE_SILENT;
 	if (policy_refuse.given >= 0)
 		in->refuse = policy_refuse.given;
+	in->latched = READ_ONCE(policy_tunnels_first);
 	ratelimit_state_init(&in->refusals, 10 * HZ, 1);
 	ratelimit_set_flags(&in->refusals, RATELIMIT_MSG_ON_RELEASE);
 
@@ -241,6 +249,33 @@ void ipip_policy_latch(struct ipip_net *in, const char *device)
 	if (READ_ONCE(in->accept) == IPIP_ACCEPT_AUTO)
 		net_info_ratelimited("%s is configured: from now on only endpoints are decapsulated (net.ipv4.ipip.accept=any for everybody)\n",
 				     device);
+}
+
+/**
+ * ipip_policy_tunnels_first() - tunnel devices were there before this module
+ * @device:	the name of one, for the log
+ *
+ * "auto" begins as configured endpoints only, in every netns. Caller holds RTNL. May
+ * sleep.
+ */
+void ipip_policy_tunnels_first(const char *device)
+{
+	struct net *net;
+
+	ASSERT_RTNL();
+	if (policy_tunnels_first)
+		return;
+
+	/* Nobody makes a netns while the kernel replays devices. */
+	WRITE_ONCE(policy_tunnels_first, true);
+	down_read(&net_rwsem);
+	for_each_net(net)
+		WRITE_ONCE(ipip_net(net)->latched, true);
+	up_read(&net_rwsem);
+
+	if (READ_ONCE(ipip_net(&init_net)->accept) == IPIP_ACCEPT_AUTO)
+		pr_info("loaded after %s: only endpoints of tunnels are decapsulated; writing auto to net.ipv4.ipip.accept opens it to all, until a tunnel is configured\n",
+			device);
 }
 
 /**

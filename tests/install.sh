@@ -95,6 +95,15 @@ check "loads nothing" loads_nothing
 check_eq "modprobe finds ours" "$(finds ipip)" "$modules/updates/ipip/ipip.ko"
 check "modprobe tunnel" modprobe tunnel
 check "loads ours, both" ours_loaded
+check_eq "which leaves the host's accept=auto closed" "$(head -n 1 /proc/net/ipip)" "accept auto (peers)"
+must unload_all
+for kind in tunl ipip; do
+	check "nobody's ip link add type $kind loads ours" \
+		setpriv --reuid=65534 --regid=65534 --clear-groups unshare -Urn ip link add own type $kind
+	check "type $kind: both" ours_loaded
+	check_eq "type $kind: which leaves the host closed" "$(head -n 1 /proc/net/ipip)" "accept auto (peers)"
+	must unload_all
+done
 # by way of Debian's link /usr/local/man, perhaps
 check_eq "man finds tunl(4)" "$(realpath "$(man -w 4 tunl)")" /usr/local/share/man/man4/tunl.4
 for name in $(programs); do

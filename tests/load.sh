@@ -46,6 +46,8 @@ refused() { # ERROR REGEX MODULE [PARAMETER=VALUE]
 		not_loaded "$1"
 }
 
+as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+
 nothing_left() {
 	! grep -rs . /proc/net/ipip /proc/sys/net/ipv4/ipip && ! ip link show type tunl | grep .
 }
@@ -243,6 +245,29 @@ modprobe -r tunnel4
 check "ip link add type ipip too" ip link add own type ipip remote 10.0.1.2
 check "and the device is ours" grep -q tx_drop <<<"$(ethtool -S own)"
 rmmod tunnel ipip
+modprobe -r tunnel4
+# Somebody without privileges asks for a device in a namespace of his own. The host must
+# be as closed as it was.
+must veth a outside init inside
+must ip -n a addr add 10.0.3.1/24 dev outside
+must ip addr add 10.0.3.2/24 dev inside
+for kind in tunl ipip; do
+	as_nobody unshare -Urn true || { note "no unprivileged user namespaces here"; break; }
+	check "nobody's ip link add type $kind loads tunnel" \
+		as_nobody unshare -Urn ip link add own type $kind
+	check "and ipip, by tunnel's softdep" loaded ipip
+	check_eq "type $kind: the host's auto is closed" "$(head -n 1 /proc/net/ipip)" "accept auto (peers)"
+	wire send a src=10.9.0.9 dst=10.0.3.2 outer.src=10.0.3.1 outer.dst=10.0.3.2
+	was_refused() { [ "$(rx_counter init drop_refused)" = 1 ]; }
+	check "type $kind: the host refuses a packet from an unknown source" poll 5 was_refused
+	check_eq "type $kind: and delivers none" "$(rx_counter init delivered_ingress)" 0
+	rmmod tunnel ipip
+	modprobe -r tunnel4
+done
+ip link del inside
+check "modprobe ipip by itself" modprobe ipip
+check_eq "is the open decapsulator of 1994" "$(head -n 1 /proc/net/ipip)" "accept auto (open)"
+rmmod ipip
 modprobe -r tunnel4
 echo 'options tunnel tunl0=1' >/etc/modprobe.d/tunl-test.conf
 check "ip tunnel add too, by way of tunl0" ip tunnel add own mode ipip remote 10.0.1.2

@@ -65,6 +65,10 @@ check "installed: modprobe loads ours" loads_ours "$version"
 must unload_all
 check "installed: kind ipip is ours" kind_is_ours
 must unload_all
+check "installed: nobody can have it loaded" \
+	setpriv --reuid=65534 --regid=65534 --clear-groups unshare -Urn ip link add own type tunl
+check_eq "installed: which leaves the host closed" "$(head -n 1 /proc/net/ipip)" "accept auto (peers)"
+must unload_all
 if [ -x "$modules/build/scripts/sign-file" ] && grep -q CONFIG_MODULE_SIG=y "$modules/build/.config"; then
 	check_eq "installed: signed with dkms' key" "$(modinfo -F signer ipip)" "DKMS module signing key"
 else

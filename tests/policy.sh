@@ -117,6 +117,40 @@ auto_other_ways() {
 	must unload
 }
 
+# Somebody who asks for a tunnel device has both modules loaded, tunnel.ko first.
+auto_loaded_second() {
+	klog_mark
+	must load tunnel
+	must load ipip
+	check_eq "loaded when there was a tunl, auto begins closed" "$(state)" "auto (peers)"
+	check_eq "with one line in the log, which says what opens it" \
+		"$(klog_count 'ipip: loaded after tunl: .*writing auto to net\.ipv4\.ipip\.accept')" 1
+	check_eq "and an unknown source is refused" "$(stranger)" drop_refused+1
+	must set_accept auto
+	check_eq "writing auto opens it" "$(stranger) $(state)" "delivered_ingress+1 auto (open)"
+	must unload ipip
+	must ip link del tunl
+	must load ipip
+	check_eq "tunnel.ko without any device closes nothing" "$(state)" "auto (open)"
+	must unload
+
+	must load tunnel
+	must ip link del tunl
+	must ip -n S link add own type tunl
+	must load ipip accept=auto
+	must netns_add later
+	check_eq "a device in one namespace closes auto in all" \
+		"$(state); $(ns P head -n 1 /proc/net/ipip); $(ns S head -n 1 /proc/net/ipip)" \
+		"auto (peers); accept auto (peers); accept auto (peers)"
+	check_eq "also in one that is made later" "$(ns later head -n 1 /proc/net/ipip)" "accept auto (peers)"
+	must ns P sysctl -qw net.ipv4.ipip.accept=auto
+	check_eq "writing auto opens that one" \
+		"$(ns P head -n 1 /proc/net/ipip), $(ns S head -n 1 /proc/net/ipip)" \
+		"accept auto (open), accept auto (peers)"
+	must unload
+	ip netns delete later
+}
+
 # ---- peers and any, the parameters, other namespaces -----------------------
 
 peers_and_any() {
@@ -328,6 +362,7 @@ auto_latch
 auto_replace
 auto_stays
 auto_other_ways
+auto_loaded_second
 peers_and_any
 parameters
 container_root
