@@ -56,13 +56,29 @@ struct ipip_stats {
 struct ctl_table;
 struct ctl_table_header;
 
-#define IPIP_PEER_PLACES 4
+#define IPIP_PEER_PLACES 3
+
+/**
+ * struct ipip_context - a netns, or a VRF in it, with devices in gateway mode
+ * @node:	in ipip_net.contexts (RCU, writers RTNL)
+ * @net:	the devices' netns. Not a reference: they go a grace period before it
+ * @l3mdev:	ifindex of the VRF; 0: none
+ * @count:	of peers there (RTNL)
+ * @rcu:	for freeing
+ */
+struct ipip_context {
+	struct list_head	node;
+	struct net		*net;
+	int			l3mdev;
+	unsigned int		count;
+	struct rcu_head		rcu;
+};
 
 /**
  * struct ipip_peer - one tunnel device that is up
  * @dev:	the device. Not a reference: taken out on NETDEV_DOWN, a grace
  *		period before the device can go
- * @node:	in ipip_net.peers, unless looked for nowhere
+ * @node:	in ipip_net.peers, unless a route names it
  * @by_dev:	among all, by @dev (RCU, writers RTNL)
  * @key:	by which it is in ipip_net.peers
  * @remote:	the device's remote; 0: none
@@ -71,6 +87,7 @@ struct ctl_table_header;
  * @proto:	what it carries: IPPROTO_IPIP, IPPROTO_MPLS; or 0, both
  * @external:	its packets are handed on with the outer header as metadata
  * @in:		netns of the outer packets
+ * @context:	gateway mode: where its routes are; else NULL
  * @rcu:	for freeing
  *
  * Does not change once published: a change is a new one in, the old one out.
@@ -89,6 +106,7 @@ struct ipip_peer {
 	u8			proto;
 	bool			external;
 	struct ipip_net		*in;
+	struct ipip_context	*context;
 	struct rcu_head		rcu;
 };
 
@@ -105,6 +123,7 @@ struct ipip_peer {
  *		peer_place); READ_ONCE, writers RTNL
  * @bound:	of them those bound to an interface; READ_ONCE, writers RTNL
  * @peers:	devices that are up, by place and address (RCU, writers RTNL)
+ * @contexts:	where devices in gateway mode are (RCU, writers RTNL)
  * @stats:	counters, per CPU
  * @refusals:	limits the log lines about refused packets
  * @sysctl:	registration of @table
@@ -119,6 +138,7 @@ struct ipip_net {
 	unsigned int			count[IPIP_PEER_PLACES];
 	unsigned int			bound;
 	struct rhltable			peers;
+	struct list_head		contexts;
 	struct ipip_stats __percpu	*stats;
 	struct ratelimit_state		refusals;
 	struct ctl_table_header		*sysctl;

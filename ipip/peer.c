@@ -22,8 +22,7 @@ enum peer_place {
 	PEER_WILDCARD,	/* by outer destination: kind ipip without a remote, or
 			 * with a multicast group for one
 			 */
-	PEER_ELSEWHERE,	/* all: gateway mode, in another netns or a VRF */
-	PEER_HERE,	/* nowhere: gateway mode, the route names the device */
+	PEER_GATEWAY,	/* nowhere: gateway mode, a route names the device */
 };
 
 static DEFINE_HASHTABLE(peer_by_dev, 10);
@@ -169,59 +168,21 @@ static struct ipip_peer *peer_find(const struct net_device *dev)
 }
 
 /*
- * The device through which the inner source is routed to the endpoint @remote,
- * and nowhere else. Several nexthops must all be that; dead ones do not count.
+ * The peer whose device and endpoint a nexthop names: a device of @context, and the
+ * outer source. In another context that device has routes of its own.
  */
-static struct net_device *peer_way_back(struct net *net, int l3mdev,
-					__be32 remote,
-					const struct iphdr *inner)
-{
-	struct flowi4 fl4 = {
-		.daddr = inner->saddr,
-		.saddr = inner->daddr,
-		.flowi4_iif = LOOPBACK_IFINDEX,
-		.flowi4_l3mdev = l3mdev,
-	};
-	const struct fib_nh_common *nhc;
-	struct net_device *dev = NULL;
-	struct fib_result res;
-	unsigned int i;
-
-	if (fib_lookup(net, &fl4, &res, FIB_LOOKUP_NOREF) ||
-	    res.type != RTN_UNICAST)
-		return NULL;
-
-	for (i = 0; i < fib_info_num_path(res.fi); i++) {
-		nhc = fib_info_nhc(res.fi, i);
-		/* A group may have shrunk meanwhile. */
-		if (!nhc)
-			return NULL;
-		if (nhc->nhc_flags & RTNH_F_DEAD)
-			continue;
-		if ((dev && nhc->nhc_dev != dev) ||
-		    tunl_nexthop_endpoint(nhc) != remote)
-			return NULL;
-		dev = nhc->nhc_dev;
-	}
-
-	return dev;
-}
-
-/* In the netns of the outer packet: the route names the device. */
-static const struct ipip_peer *peer_gateway_here(const struct ipip_net *in,
-						 struct net *net,
-						 const struct iphdr *outer,
-						 const struct iphdr *inner)
+static const struct ipip_peer *
+peer_of_nexthop(const struct ipip_context *context,
+		const struct fib_nh_common *nhc, const struct iphdr *outer)
 {
 	const struct ipip_peer *peer;
-	struct net_device *dev;
 
-	if (!READ_ONCE(in->count[PEER_HERE]))
+	if (nhc->nhc_flags & RTNH_F_DEAD || !nhc->nhc_dev ||
+	    tunl_nexthop_endpoint(nhc) != outer->saddr)
 		return NULL;
 
-	dev = peer_way_back(net, 0, outer->saddr, inner);
-	peer = dev ? peer_find(dev) : NULL;
-	if (!peer || peer->in != in || peer->key.place != PEER_HERE ||
+	peer = peer_find(nhc->nhc_dev);
+	if (!peer || peer->context != context ||
 	    !peer_carries(peer, IPPROTO_IPIP) ||
 	    (peer->local && peer->local != outer->daddr))
 		return NULL;
@@ -229,60 +190,68 @@ static const struct ipip_peer *peer_gateway_here(const struct ipip_net *in,
 	return peer;
 }
 
-/* In other netns and VRFs: a look into each, once for neighbours in the list. */
+/*
+ * One lookup of the route back to the inner source. Any of its nexthops may be the
+ * peer's, as strict rp_filter is content with any that leads through the interface:
+ * packets are sent to all of them.
+ */
 static const struct ipip_peer *
-peer_gateway_elsewhere(const struct ipip_net *in, const struct iphdr *outer,
-		       const struct iphdr *inner)
+peer_way_back(const struct ipip_context *context, const struct iphdr *outer,
+	      const struct iphdr *inner)
 {
-	struct rhlist_head *pos, *list = peer_list(in, PEER_ELSEWHERE, 0);
-	const struct net_device *way = NULL;
-	const struct ipip_peer *peer;
-	struct net *net = NULL;
-	int l3mdev, last = 0;
+	struct flowi4 fl4 = {
+		.daddr = inner->saddr,
+		.saddr = inner->daddr,
+		.flowi4_iif = LOOPBACK_IFINDEX,
+		.flowi4_l3mdev = context->l3mdev,
+	};
+	const struct ipip_peer *peer = NULL;
+	const struct fib_nh_common *nhc;
+	struct fib_result res;
+	unsigned int i;
 
-	rhl_for_each_entry_rcu(peer, pos, list, node) {
-		if (!peer_carries(peer, IPPROTO_IPIP) ||
-		    (peer->local && peer->local != outer->daddr))
-			continue;
+	if (fib_lookup(context->net, &fl4, &res, FIB_LOOKUP_NOREF) ||
+	    res.type != RTN_UNICAST)
+		return NULL;
 
-		l3mdev = l3mdev_master_ifindex_rcu(peer->dev);
-		if (!net || !net_eq(net, dev_net(peer->dev)) ||
-		    l3mdev != last) {
-			net = dev_net(peer->dev);
-			last = l3mdev;
-			way = peer_way_back(net, l3mdev, outer->saddr, inner);
-		}
-		if (way == peer->dev)
-			return peer;
+	for (i = 0; !peer && i < fib_info_num_path(res.fi); i++) {
+		nhc = fib_info_nhc(res.fi, i);
+		/* A group may have shrunk meanwhile. */
+		if (!nhc)
+			break;
+		peer = peer_of_nexthop(context, nhc, outer);
 	}
 
-	return NULL;
+	return peer;
 }
 
 /*
  * The routing table says whom to believe: the route back to the inner source
- * must lead through that device to the outer source as gateway. One lookup,
- * however many devices there are, not counting those moved to another netns or
- * VRF. Labels are no addresses, and of them it says nothing. May reallocate the
- * skb's head.
+ * must lead through a device to the outer source as gateway. One lookup for each
+ * netns and VRF that has such devices, however many those are. Labels are no
+ * addresses, and of them it says nothing. May reallocate the skb's head.
  */
 static const struct ipip_peer *peer_gateway(const struct ipip_net *in,
 					    struct sk_buff *skb, u8 proto)
 {
+	const struct ipip_context *context;
 	const struct iphdr *outer, *inner;
 	const struct ipip_peer *peer;
 
 	/* A broadcast may come from 0.0.0.0, which is no gateway. */
-	if ((!READ_ONCE(in->count[PEER_HERE]) &&
-	     !READ_ONCE(in->count[PEER_ELSEWHERE])) ||
-	    proto != IPPROTO_IPIP || !ip_hdr(skb)->saddr ||
-	    !pskb_may_pull(skb, sizeof(*inner)))
+	if (!READ_ONCE(in->count[PEER_GATEWAY]) || proto != IPPROTO_IPIP ||
+	    !ip_hdr(skb)->saddr || !pskb_may_pull(skb, sizeof(*inner)))
 		return NULL;
 
 	outer = ip_hdr(skb);
 	inner = (const struct iphdr *)skb->data;
-	peer = peer_gateway_here(in, dev_net(skb->dev), outer, inner);
-	return peer ?: peer_gateway_elsewhere(in, outer, inner);
+	list_for_each_entry_rcu(context, &in->contexts, node) {
+		peer = peer_way_back(context, outer, inner);
+		if (peer)
+			return peer;
+	}
+
+	return NULL;
 }
 
 /**
@@ -348,10 +317,55 @@ static void peer_count(struct ipip_peer *peer, int by)
 	struct ipip_net *in = peer->in;
 	u32 place = peer->key.place;
 
-	BUILD_BUG_ON(PEER_HERE + 1 != IPIP_PEER_PLACES);
+	BUILD_BUG_ON(PEER_GATEWAY + 1 != IPIP_PEER_PLACES);
 	WRITE_ONCE(in->count[place], in->count[place] + by);
 	if (peer->link)
 		WRITE_ONCE(in->bound, in->bound + by);
+}
+
+/* The device's netns and VRF: for the first of its devices, a new one. */
+static struct ipip_context *peer_context_get(struct ipip_net *in,
+					     struct net_device *dev)
+{
+	int l3mdev = l3mdev_master_ifindex(dev);
+	struct ipip_context *context;
+
+	list_for_each_entry(context, &in->contexts, node)
+		if (net_eq(context->net, dev_net(dev)) &&
+		    context->l3mdev == l3mdev) {
+			context->count++;
+			return context;
+		}
+
+	context = kzalloc(sizeof(*context), GFP_KERNEL);
+	if (!context)
+		return NULL;
+
+	context->net = dev_net(dev);
+	context->l3mdev = l3mdev;
+	context->count = 1;
+	list_add_tail_rcu(&context->node, &in->contexts);
+	return context;
+}
+
+static void peer_context_put(struct ipip_context *context)
+{
+	if (--context->count)
+		return;
+
+	list_del_rcu(&context->node);
+	kfree_rcu(context, rcu);
+}
+
+/* Make it found, where it is looked for by address or by route. */
+static int peer_publish(struct ipip_peer *peer)
+{
+	if (peer->key.place != PEER_GATEWAY)
+		return rhltable_insert(&peer->in->peers, &peer->node,
+				       peer_params);
+
+	peer->context = peer_context_get(peer->in, peer->dev);
+	return peer->context ? 0 : -ENOMEM;
 }
 
 static void peer_withdraw(struct ipip_peer *peer)
@@ -360,13 +374,14 @@ static void peer_withdraw(struct ipip_peer *peer)
 	if (peer->proto != IPPROTO_IPIP && !--peer_mpls_count)
 		ipip_main_mpls(false);
 	hash_del_rcu(&peer->by_dev);
-	if (peer->key.place != PEER_HERE)
+	if (peer->key.place != PEER_GATEWAY)
 		rhltable_remove(&peer->in->peers, &peer->node, peer_params);
+	else
+		peer_context_put(peer->context);
 	kfree_rcu(peer, rcu);
 }
 
-static struct ipip_peer_key peer_key(struct net_device *dev,
-				     const struct tunl_dev *tunl,
+static struct ipip_peer_key peer_key(const struct tunl_dev *tunl,
 				     const struct tunl_parms *parms)
 {
 	if (ipv4_is_multicast(parms->remote))
@@ -375,9 +390,7 @@ static struct ipip_peer_key peer_key(struct net_device *dev,
 		return (struct ipip_peer_key) { PEER_FIXED, parms->remote };
 	if (tunl->stock)
 		return (struct ipip_peer_key) { PEER_WILDCARD, parms->local };
-	if (!net_eq(dev_net(dev), tunl->underlay) || l3mdev_master_ifindex(dev))
-		return (struct ipip_peer_key) { PEER_ELSEWHERE };
-	return (struct ipip_peer_key) { PEER_HERE };
+	return (struct ipip_peer_key) { PEER_GATEWAY };
 }
 
 static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
@@ -392,19 +405,16 @@ static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
 
 	peer->dev = dev;
 	peer->in = ipip_net(tunl->underlay);
-	peer->key = peer_key(dev, tunl, parms);
+	peer->key = peer_key(tunl, parms);
 	peer->remote = parms->remote;
 	peer->local = parms->local;
 	peer->link = parms->link;
 	peer->proto = parms->proto;
 	peer->external = parms->external;
-	if (peer->key.place != PEER_HERE) {
-		err = rhltable_insert(&peer->in->peers, &peer->node,
-				      peer_params);
-		if (err) {
-			kfree(peer);
-			return err;
-		}
+	err = peer_publish(peer);
+	if (err) {
+		kfree(peer);
+		return err;
 	}
 
 	hash_add_rcu(peer_by_dev, &peer->by_dev, (unsigned long)dev);
@@ -423,6 +433,16 @@ static bool peer_wanted(const struct net_device *dev,
 	       (parms->remote || tunl_dev_may_choose(dev, tunl));
 }
 
+/* As it has to be for these parameters, in the netns and VRF where the device is. */
+static bool peer_is_current(const struct ipip_peer *peer,
+			    const struct tunl_parms *parms)
+{
+	return peer->remote == parms->remote && peer->local == parms->local &&
+	       peer->link == parms->link && peer->proto == parms->proto &&
+	       (!peer->context ||
+		peer->context->l3mdev == l3mdev_master_ifindex(peer->dev));
+}
+
 /* The new one goes in before the old one goes out: no packet falls between. */
 static void peer_update(struct net_device *dev, const struct tunl_dev *tunl)
 {
@@ -438,9 +458,7 @@ static void peer_update(struct net_device *dev, const struct tunl_dev *tunl)
 
 	old = peer_find(dev);
 	if (peer_wanted(dev, tunl, parms)) {
-		if (old && old->remote == parms->remote &&
-		    old->local == parms->local && old->link == parms->link &&
-		    old->proto == parms->proto)
+		if (old && peer_is_current(old, parms))
 			return;
 
 		/* Then its packets are a stranger's. */
@@ -470,6 +488,7 @@ static int peer_netdev_event(struct notifier_block *nb, unsigned long event,
 		fallthrough;
 	case NETDEV_UP:
 	case NETDEV_CHANGEADDR:
+	case NETDEV_CHANGEUPPER:
 		peer_update(dev, tunl);
 		break;
 	case NETDEV_DOWN:
@@ -523,6 +542,7 @@ void ipip_peer_exit(void)
  */
 int ipip_peer_net_init(struct ipip_net *in)
 {
+	INIT_LIST_HEAD(&in->contexts);
 	return rhltable_init(&in->peers, &peer_params);
 }
 

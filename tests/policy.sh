@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=240
+# tunl-test: guests=1 suite=fast engine=qemu timeout=400
 #
 # Whom ipip.ko believes: net.ipv4.ipip.accept.
 #
@@ -329,19 +329,42 @@ gateway_mode() {
 	check_eq "gateway: nor does the right gateway on another device" "$(peer 10.4.0.5)" drop_refused+1
 	must ip route add 10.5.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
 		nexthop via 192.0.2.3 dev tunl onlink
-	check_eq "gateway: two peers in one route are neither's" \
-		"$(peer 10.5.0.5) $(stranger 10.5.0.5)" "drop_refused+1 drop_refused+1"
+	check_eq "gateway: of two peers in one route both may send" \
+		"$(peer 10.5.0.5) $(stranger 10.5.0.5)" "delivered_device+1 delivered_device+1"
+	check_eq "gateway: but no third" \
+		"$(fate S 192.0.2.4 192.0.2.1 10.5.0.5 10.0.0.1)" drop_refused+1
 	must ip route add 10.6.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
-		nexthop via 192.0.2.2 dev lan
-	check_eq "gateway: nor is one with a way past the tunnel" "$(peer 10.6.0.5)" drop_refused+1
+		nexthop via 192.0.2.3 dev lan
+	check_eq "gateway: a way past the tunnel does not shut the peer out" "$(peer 10.6.0.5)" delivered_device+1
+	check_eq "gateway: nor does it let its own gateway in" "$(stranger 10.6.0.5)" drop_refused+1
+	must ip link add second type tunl
+	must ip link set second up
+	must ip route add 10.9.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
+		nexthop via 192.0.2.3 dev second onlink
+	must capture init second "$tmp/second.pcap" udp
+	check_eq "gateway: a route through two tunnels lets in the peer of each" \
+		"$(peer 10.9.0.5) $(stranger 10.9.0.5)" "delivered_device+1 delivered_device+1"
+	capture_stop_after 1 "$tmp/second.pcap"
+	check_eq "gateway: on its own tunnel" \
+		"$(tcpdump -nr "$tmp/second.pcap" 2>/dev/null | wc -l)" 1
+	must ip link del second
+	must ip nexthop add id 2 via 192.0.2.2 dev tunl onlink
+	must ip nexthop add id 3 via 192.0.2.3 dev tunl onlink
+	must ip nexthop add id 23 group 2/3
+	must ip route add 10.10.0.0/16 nhid 23
+	check_eq "gateway: a group of nexthops does as well" \
+		"$(peer 10.10.0.5) $(stranger 10.10.0.5)" "delivered_device+1 delivered_device+1"
+	must ip nexthop del id 3
+	check_eq "gateway: and its member no more, when it has left" \
+		"$(peer 10.10.0.5) $(stranger 10.10.0.5)" "delivered_device+1 drop_refused+1"
 
 	must ip link add other type dummy
 	must ip link set other up
 	must ip route add 10.7.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
 		nexthop via 192.0.2.3 dev other onlink
-	check_eq "gateway: a second nexthop spoils it" "$(peer 10.7.0.5)" drop_refused+1
+	check_eq "gateway: nor does a nexthop on another device" "$(peer 10.7.0.5)" delivered_device+1
 	must ip link set other down
-	check_eq "gateway: but not when it is dead" "$(peer 10.7.0.5)" delivered_device+1
+	check_eq "gateway: nor a dead one" "$(peer 10.7.0.5)" delivered_device+1
 	must ip nexthop add id 7 via 192.0.2.2 dev tunl onlink
 	must ip route add 10.8.0.0/16 nhid 7
 	check_eq "gateway: a nexthop object does as well" "$(peer 10.8.0.5)" delivered_device+1
@@ -352,6 +375,59 @@ gateway_mode() {
 	check_eq "gateway: with no other's" "$(peer 10.2.0.5)" drop_refused+1
 	must ip link set tunl down
 	check_eq "gateway: down, it believes nobody" "$(peer 10.1.0.5)" drop_refused+1
+	must unload
+}
+
+# How often a table is asked for the way back to an address, while something runs.
+lookups() { # TABLE ADDRESS COMMAND...
+	local tracing=/sys/kernel/tracing
+
+	: >$tracing/trace
+	echo 1 >$tracing/events/fib/fib_table_lookup/enable
+	"${@:3}" >/dev/null
+	echo 0 >$tracing/events/fib/fib_table_lookup/enable
+	grep -c "fib_table_lookup: table $1 .*-> $2/" $tracing/trace
+}
+
+# One look for each VRF and netns that has gateway-mode devices, however many those are.
+gateway_contexts() {
+	local i
+
+	modprobe -q vrf || { note "no VRFs here"; return; }
+	[ -e /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing
+	must load ipip accept=peers
+	must load tunnel
+	must ip link add red type vrf table 10
+	must ip link add blue type vrf table 20
+	for i in {1..50}; do
+		printf 'link add r%d type tunl\nlink set r%d master red up\n' $i $i
+		printf 'link add b%d type tunl\nlink set b%d master blue up\n' $i $i
+		printf 'link add c%d type tunl\nlink set c%d netns S\n' $i $i
+	done >"$tmp/devices"
+	must ip -batch "$tmp/devices"
+	for i in {1..50}; do echo "link set c$i up"; done >"$tmp/devices"
+	must ip -n S -batch "$tmp/devices"
+	must ip link set red up
+	must ip link set blue up
+	check_eq "contexts: 50 devices in each of two VRFs cost one lookup each" \
+		"$(lookups 10 10.1.0.5 peer 10.1.0.5) $(lookups 20 10.1.0.5 peer 10.1.0.5)" "1 1"
+	# Where a VRF has no route, the main table is asked.
+	check_eq "contexts: so do 50 in a namespace" "$(lookups 254 10.1.0.5 peer 10.1.0.5)" 3
+	must ip route add 10.1.0.0/16 via 192.0.2.2 dev b50 onlink table 20
+	check_eq "contexts: a route of the second names the peer" "$(peer 10.1.0.5)" delivered_device+1
+	must ip -n S route add 10.2.0.0/16 via 192.0.2.2 dev c1 onlink
+	check_eq "contexts: a route of the namespace, too" "$(peer 10.2.0.5)" delivered_device+1
+	must ip route add 10.3.0.0/16 via 192.0.2.2 dev b1 onlink table 10
+	check_eq "contexts: not one of a VRF that the device is not in" "$(peer 10.3.0.5)" drop_refused+1
+	must ip link set b1 master red
+	must ip route replace 10.3.0.0/16 via 192.0.2.2 dev b1 onlink table 10
+	check_eq "contexts: until it is, while it is up" "$(peer 10.3.0.5)" delivered_device+1
+	must ip link del red
+	must ip link del blue
+	check_eq "contexts: without any VRF, the main table is asked for all" "$(peer 10.1.0.5)" drop_refused+1
+	must ip route add 10.1.0.0/16 via 192.0.2.2 dev b50 onlink
+	check_eq "contexts: and followed" "$(peer 10.1.0.5)" delivered_device+1
+	must ip rule del pref 1000 # the first VRF's
 	must unload
 }
 
@@ -369,4 +445,5 @@ container_root
 elsewhere
 refusals
 gateway_mode
+gateway_contexts
 ktap_end
