@@ -170,6 +170,8 @@ int ipip_peer_net_init(struct ipip_net *in);
 void ipip_peer_net_exit(struct ipip_net *in);
 const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
 					 struct sk_buff *skb, u8 proto);
+bool ipip_peer_may_pass(const struct ipip_net *in, const struct ipip_peer *peer,
+			const struct iphdr *inner);
 bool ipip_peer_any(const struct ipip_net *in);
 
 /* policy.c */

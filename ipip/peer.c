@@ -4,8 +4,10 @@
  * They are learned from netdevice events only; tunnel.ko need not be loaded.
  */
 #include <linux/hashtable.h>
+#include <linux/if_arp.h>
 #include <linux/netdevice.h>
 #include <linux/rhashtable.h>
+#include <net/ip.h>
 #include <net/ip_fib.h>
 #include <net/l3mdev.h>
 #include <net/nexthop.h>
@@ -84,9 +86,13 @@ enum peer_rank {
 	PEER_RANK_NONE = 2 * PEER_RANK_UNBOUND
 };
 
-/* The best so far, for packets with @proto inside that came in by @link. */
+/*
+ * The best so far, for packets with @proto inside that came in by @link, and out of
+ * tunnel @via, if it is not NULL.
+ */
 struct peer_choice {
 	const struct ipip_peer	*peer;
+	const struct net_device	*via;
 	unsigned int		rank;
 	int			link;
 	u8			proto;
@@ -126,6 +132,59 @@ static const struct ipip_peer *peer_chosen(const struct peer_choice *best)
 	       best->peer : NULL;
 }
 
+/*
+ * The tunnel that an outer packet came out of: a device of ours, or a bond of such;
+ * NULL: none. In a VRF skb->dev is the VRF. What came by Ethernet pays two compares.
+ */
+static const struct net_device *peer_came_out_of(const struct sk_buff *skb)
+{
+	const struct net_device *dev = skb->dev;
+
+	if (unlikely(IPCB(skb)->flags & IPSKB_L3SLAVE))
+		dev = dev_get_by_index_rcu(dev_net(dev), IPCB(skb)->iif);
+
+	if (likely(!dev || dev->type != ARPHRD_TUNNEL))
+		return NULL;
+	return tunl_dev_get_priv(dev) || netif_is_lag_master(dev) ? dev : NULL;
+}
+
+/* Does the route from @local to @remote lead through @dev, by any nexthop? */
+static bool peer_route_through(const struct net_device *dev, __be32 remote,
+			       __be32 local, u32 link, u32 mark)
+{
+	struct flowi4 fl4 = {
+		.daddr = remote,
+		.saddr = local,
+		.flowi4_oif = link,
+		.flowi4_iif = LOOPBACK_IFINDEX,
+		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
+		.flowi4_mark = mark,
+	};
+	struct fib_result res;
+
+	return !fib_lookup(dev_net(dev), &fl4, &res, FIB_LOOKUP_NOREF) &&
+	       res.type == RTN_UNICAST && fib_info_nh_uses_dev(res.fi, dev);
+}
+
+/*
+ * May a packet from @remote that came out of tunnel @dev be @peer's? Whoever is at the
+ * other end of @dev can put any source there. It is believed if the tunnel to @peer
+ * leads through @dev, or if it is that other end's own.
+ */
+static bool peer_may_come_out_of(const struct ipip_peer *peer,
+				 const struct net_device *dev, __be32 remote,
+				 __be32 local)
+{
+	const struct tunl_dev *tunl = tunl_dev_get_priv(dev);
+
+	if (tunl && rcu_dereference(tunl->config)->parms.remote == remote)
+		return true;
+
+	tunl = netdev_priv(peer->dev);
+	return peer_route_through(dev, remote, local, peer->link,
+				  rcu_dereference(tunl->config)->parms.fwmark);
+}
+
 static void peer_choose_fixed(const struct ipip_net *in, __be32 remote,
 			      __be32 local, struct peer_choice *best)
 {
@@ -134,6 +193,9 @@ static void peer_choose_fixed(const struct ipip_net *in, __be32 remote,
 
 	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_FIXED, remote),
 			       node) {
+		if (unlikely(best->via) &&
+		    !peer_may_come_out_of(peer, best->via, remote, local))
+			continue;
 		if (peer->local == local)
 			peer_consider(best, peer, PEER_RANK_PAIR);
 		else if (!peer->local)
@@ -264,7 +326,8 @@ static const struct ipip_peer *peer_gateway(const struct ipip_net *in,
  * Devices with that remote first, with that local address too before without
  * one; then gateway mode; then devices of kind ipip that believe anybody, which
  * is what they are for, external ones among them. Only a device bound to the
- * interface the packet came in by goes before a better one that is not. Caller
+ * interface the packet came in by goes before a better one that is not. What came out
+ * of a tunnel is another endpoint's only if that is reached through it. Caller
  * holds the RCU read lock, and the peer and its device live as long as that.
  *
  * Return: the peer, whose device is up, or NULL.
@@ -274,6 +337,7 @@ const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
 {
 	struct peer_choice best = {
 		.rank = PEER_RANK_NONE,
+		.via = peer_came_out_of(skb),
 		.link = skb->dev->ifindex,
 		.proto = proto,
 	};
@@ -287,13 +351,50 @@ const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
 
 	if (!best.peer) {
 		peer = peer_gateway(in, skb, proto);
-		if (peer)
+		if (peer && (likely(!best.via) ||
+			     peer_may_come_out_of(peer, best.via, remote,
+						  local)))
 			return peer;
 	}
 
 	if (READ_ONCE(in->count[PEER_WILDCARD]))
 		peer_choose_wildcard(in, local, &best);
 	return peer_chosen(&best);
+}
+
+/* May what follows such a header come to ipip_peer_lookup()? UDP's, by module fou. */
+static bool peer_is_outer(u8 proto)
+{
+	return proto == IPPROTO_IPIP || proto == IPPROTO_MPLS ||
+	       (proto == IPPROTO_UDP &&
+		rcu_access_pointer(iptun_encaps[TUNNEL_ENCAP_FOU]));
+}
+
+/**
+ * ipip_peer_may_pass() - might a packet from inside pass for another endpoint's
+ * @in:		netns of the outer packet that is gone
+ * @peer:	whose it was; NULL: an unknown source's
+ * @inner:	header of the packet that was inside
+ *
+ * On the ingress path it is received where the outer packet was, and if it is an outer
+ * packet itself, nothing tells that it came out of a tunnel. Caller holds the RCU read
+ * lock.
+ *
+ * Return: true if it is one, its source may be an endpoint other than @peer's, and is
+ * not reached through @peer's device.
+ */
+bool ipip_peer_may_pass(const struct ipip_net *in, const struct ipip_peer *peer,
+			const struct iphdr *inner)
+{
+	if (likely(!peer_is_outer(inner->protocol)))
+		return false;
+	if (!peer)
+		return peer_list(in, PEER_FIXED, inner->saddr);
+
+	return (READ_ONCE(in->count[PEER_GATEWAY]) ||
+		peer_list(in, PEER_FIXED, inner->saddr)) &&
+	       peer->remote != inner->saddr &&
+	       !peer_route_through(peer->dev, inner->saddr, inner->daddr, 0, 0);
 }
 
 /**

@@ -295,6 +295,17 @@ static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
 	 */
 	to_device = dev && (xnet || metadata || proto != IPPROTO_IPIP ||
 			    READ_ONCE(in->deliver) == IPIP_DELIVER_DEVICE);
+	/*
+	 * Received on the device, a packet from inside cannot pass for another
+	 * endpoint's. For an unknown source there is no device.
+	 */
+	if (unlikely(!to_device && ipip_peer_may_pass(in, peer, ip_hdr(skb)))) {
+		verdict = IPIP_REFUSED;
+		if (!dev)
+			goto drop;
+		to_device = true;
+	}
+
 	if (to_device)
 		rcv_deliver_device(in, skb, dev);
 	else

@@ -24,7 +24,10 @@ VERDICT(IPIP_NO_ROUTE, "drop_no_route", IP_INNOROUTES)
 VERDICT(IPIP_NO_MEMORY, "drop_no_memory", NOMEM)
 /* more wait to be received than net.core.netdev_max_backlog allows */
 VERDICT(IPIP_BACKLOG, "drop_backlog", CPU_BACKLOG)
-/* sender is nobody's endpoint, and net.ipv4.ipip.accept says no */
+/*
+ * its source is no endpoint, and net.ipv4.ipip.accept says no; or it holds an outer
+ * header from an endpoint
+ */
 VERDICT(IPIP_REFUSED, "drop_refused", IP_NOPROTO)
 /* delivered, as received on the tunnel device */
 VERDICT(IPIP_DEVICE, "delivered_device", NOT_SPECIFIED)

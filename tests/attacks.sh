@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=300
+# tunl-test: guests=1 suite=fast engine=qemu timeout=500
 #
 # Published attacks on decapsulators, in every state that a tunnel can be in.
 #
@@ -266,6 +266,131 @@ udp_in_udp() { # LEVELS OPTIONS-OF-THE-INNERMOST, in hex
 	END
 }
 
+# An endpoint P, or somebody unknown, acts as endpoint G by an outer header in the
+# packet. It is G's only if the tunnel to G leads through the tunnel to P.
+nested_by() { # BY INNER-SOURCE [ARGUMENT-OF-CRAFT...]
+	local from
+	from=$(ns "$1" ip -o -4 addr show dev eth0 | sed 's|.* inet \([0-9.]*\)/.*|\1|')
+	fate "$1" 192.0.2.4 192.0.2.1 "$2" 10.0.0.5 wrappers=2 "by=$from" "${@:3}"
+}
+
+nested_forgery() { # TEXT INNER-SOURCE
+	local deliver
+
+	for deliver in device ingress; do
+		must sysctl -qw "net.ipv4.ipip.deliver=$deliver"
+		check_eq "nesting, $1, $deliver: P is not believed to be G" \
+			"$(nested_by P "$2")" "drop_refused+1 delivered_device+1"
+		[ ! -e /sys/module/fou ] || check_eq "nesting, $1, $deliver: nor with UDP between" \
+			"$(nested_by P "$2" udp=5555)" "drop_refused+1 delivered_device+1"
+	done
+	must sysctl -qw net.ipv4.ipip.deliver=device
+}
+
+nested_truth() { # TEXT INNER-SOURCE
+	must sysctl -qw net.ipv4.ipip.deliver=device
+	check_eq "nesting, $1: G's packets are" "$(nested_by P "$2")" "delivered_device+2"
+	[ ! -e /sys/module/fou ] ||
+		check_eq "nesting, $1: with UDP between, too" "$(nested_by P "$2" udp=5555)" "delivered_device+2"
+	must sysctl -qw net.ipv4.ipip.deliver=ingress
+	check_eq "nesting, $1, ingress: G's packets are" "$(nested_by P "$2")" "delivered_ingress+2"
+	must sysctl -qw net.ipv4.ipip.deliver=device
+}
+
+other_rx() { ns "$1" cat /sys/class/net/other/statistics/rx_packets; } # NS
+
+nesting() {
+	local before
+
+	must unload
+	must load ipip accept=peers
+	must load tunnel
+	modprobe -q fou && must ip fou add port 5555 ipproto 4
+	must tunl_to tunl 192.0.2.2
+	must ip link add other type tunl
+	must tunl_to other 192.0.2.4
+	check_eq "nesting: G itself is believed" "$(inject G 10.8.0.7 10.0.0.5)" delivered_device+1
+	before=$(other_rx init)
+	nested_forgery "fixed endpoints" 10.8.0.7
+	must sysctl -qw net.ipv4.ipip.accept=any
+	check_eq "nesting: with accept=any it is an unknown source's" \
+		"$(nested_by P 10.8.0.7)" "delivered_device+1 delivered_ingress+1"
+	must sysctl -qw net.ipv4.ipip.deliver=ingress
+	check_eq "nesting: on the ingress path, too" \
+		"$(nested_by P 10.8.0.7)" "delivered_device+1 delivered_ingress+1"
+	check_eq "nesting: an unknown source does not pass for G" "$(nested_by S 10.8.0.7)" drop_refused+1
+	check_eq "nesting: what is no endpoint's goes on" \
+		"$(fate S 192.0.2.3 192.0.2.1 10.8.0.7 10.0.0.5 wrappers=2)" delivered_ingress+2
+	must sysctl -qw net.ipv4.ipip.accept=peers
+	check_eq "nesting: the tunnel to G received nothing of all that" "$(other_rx init)" "$before"
+
+	must ip route add 192.0.2.4 dev tunl
+	nested_truth "G is reached through P" 10.8.0.7
+	must ip route del 192.0.2.4 dev tunl
+	must ip route add 192.0.2.4 nexthop dev lan nexthop dev tunl
+	nested_truth "G is reached through P, and by Ethernet" 10.8.0.7
+	must ip route del 192.0.2.4
+	must ip link del other
+	must ip link add other type ipip remote 192.0.2.4 fwmark 7
+	must ip link set other up
+	nested_forgery "a mark that leads nowhere else" 10.8.0.7
+	must ip rule add fwmark 7 table 77
+	must ip route add 192.0.2.4 dev tunl table 77
+	check_eq "nesting, G is reached through P by the tunnel's mark: G's packets are" \
+		"$(nested_by P 10.8.0.7)" "delivered_device+2"
+	must ip rule del fwmark 7 table 77
+	must ip link del other
+
+	must netns_add C
+	must ip link add other type tunl
+	must ip link set other netns C
+	must ip -n C link set other broadcast 192.0.2.4
+	must ip -n C link set other up
+	nested_forgery "G's tunnel is another tenant's" 10.8.0.7
+	check_eq "nesting: who receives nothing" "$(other_rx C)" 0
+	must ip netns del C
+
+	must ip link add third type tunl
+	must ip link set third up
+	must ip route add 10.77.0.0/16 via 192.0.2.4 dev third onlink
+	check_eq "nesting: G as a gateway is believed" "$(inject G 10.77.0.7 10.0.0.5)" delivered_device+1
+	nested_forgery "G is a gateway" 10.77.0.7
+	must ip route add 192.0.2.4 dev tunl
+	nested_truth "G is a gateway, reached through P" 10.77.0.7
+	must ip route del 192.0.2.4 dev tunl
+	must ip link del tunl
+	must ip route add 10.78.0.0/16 via 192.0.2.2 dev third onlink
+	check_eq "nesting, P and G are gateways of one tunnel: P is not believed to be G" \
+		"$(fate P 192.0.2.4 192.0.2.1 10.77.0.7 10.0.0.5 wrappers=2 by=192.0.2.2)" drop_refused+1
+	must ip link del third
+	nesting_bond
+	[ ! -e /sys/module/fou ] || must ip fou del port 5555
+	must unload
+	[ ! -e /sys/module/fou ] || must rmmod fou
+	must load ipip accept=peers
+	must load tunnel
+}
+
+# A tunnel in a bond: its packets come by the bond.
+nesting_bond() {
+	modprobe -q bonding max_bonds=0 || { note "no bonding here"; return; }
+	must ip link add tunl type tunl
+	must ip link set tunl broadcast 192.0.2.2
+	must ip link add other type tunl
+	must tunl_to other 192.0.2.4
+	must ip link add bond type bond mode active-backup
+	must ip link set tunl master bond
+	must ip link set bond up
+	check_eq "nesting, P's tunnel is in a bond: P is not believed to be G" \
+		"$(nested_by P 10.8.0.7)" "drop_refused+1 delivered_device+1"
+	must ip route add 192.0.2.4 dev bond
+	check_eq "nesting, P's tunnel is in a bond that leads to G: G's packets are" \
+		"$(nested_by P 10.8.0.7)" "delivered_device+2"
+	must ip link del bond
+	must ip link del other
+	must ip link del tunl
+}
+
 # From this host to itself: what is inside must not pass as local.
 loopback() {
 	must sysctl -qw net.ipv4.ipip.accept=any
@@ -311,6 +436,20 @@ vrf() {
 	must ip -n R link set tunl nomaster
 	must ns S "$TUNL_TOP/tests/craft" 192.0.2.3 192.0.2.5 10.77.0.7 192.0.2.5
 	check "vrf: and out of it no more" poll 10 ns R grep -q 'drop_refused 1' /proc/net/ipip
+
+	must ip -n R link set tunl down
+	must ip -n R link set tunl broadcast 192.0.2.3
+	must ip -n R link set tunl master red up
+	must ip -n R link add other type tunl
+	must ip -n R link set other broadcast 192.0.2.4
+	must ip -n R link set other master red up
+	must ns S "$TUNL_TOP/tests/craft" 192.0.2.4 192.0.2.5 10.77.0.7 192.0.2.5 wrappers=2 by=192.0.2.3
+	check "vrf: what comes out of a tunnel in it is not another endpoint's" \
+		poll 10 ns R grep -q 'drop_refused 2' /proc/net/ipip
+	must ip -n R route add 192.0.2.4 dev tunl table 10
+	must ns S "$TUNL_TOP/tests/craft" 192.0.2.4 192.0.2.5 10.77.0.7 192.0.2.5 wrappers=2 by=192.0.2.3
+	check "vrf: unless that is reached through it" \
+		poll 10 ns R grep -q 'delivered_device 4' /proc/net/ipip
 	must ip netns del R
 }
 
@@ -383,6 +522,7 @@ circle
 deep
 deep_in_udp
 loopback
+nesting
 vrf
 container
 ktap_end
