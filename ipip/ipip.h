@@ -9,6 +9,7 @@
 #include <linux/ratelimit.h>
 #include <linux/rhashtable-types.h>
 #include <linux/skbuff.h>
+#include <linux/u64_stats_sync.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -47,10 +48,12 @@ enum ipip_refuse {
 
 /**
  * struct ipip_stats - counters of one netns on one CPU
- * @count:	packets, by verdict
+ * @count:	packets, by verdict. Written by that CPU with bottom halves off
+ * @syncp:	where 64 bits are two words, lets readers see both of one value
  */
 struct ipip_stats {
-	u64 count[IPIP_VERDICT_MAX];
+	u64_stats_t		count[IPIP_VERDICT_MAX];
+	struct u64_stats_sync	syncp;
 };
 
 struct ctl_table;
@@ -199,7 +202,11 @@ void ipip_stats_net_exit(struct net *net);
 static inline void ipip_stats_count(const struct ipip_net *in,
 				    enum ipip_verdict verdict)
 {
-	__this_cpu_inc(in->stats->count[verdict]);
+	struct ipip_stats *stats = this_cpu_ptr(in->stats);
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->count[verdict]);
+	u64_stats_update_end(&stats->syncp);
 }
 
 void ipip_stats_drop(const struct ipip_net *in, struct sk_buff *skb,

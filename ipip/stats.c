@@ -2,6 +2,7 @@
 /*
  * Counters: one for each verdict, per netns, in /proc/net/ipip.
  */
+#include <linux/netdevice.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/seq_file_net.h>
@@ -22,11 +23,19 @@ static const struct {
 
 static u64 stats_sum(const struct ipip_net *in, enum ipip_verdict verdict)
 {
-	u64 sum = 0;
+	const struct ipip_stats *stats;
+	unsigned int start;
+	u64 sum = 0, count;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(in->stats, cpu)->count[verdict]);
+	for_each_possible_cpu(cpu) {
+		stats = per_cpu_ptr(in->stats, cpu);
+		do {
+			start = u64_stats_fetch_begin(&stats->syncp);
+			count = u64_stats_read(&stats->count[verdict]);
+		} while (u64_stats_fetch_retry(&stats->syncp, start));
+		sum += count;
+	}
 
 	return sum;
 }
@@ -53,7 +62,7 @@ int ipip_stats_net_init(struct net *net)
 {
 	struct ipip_net *in = ipip_net(net);
 
-	in->stats = alloc_percpu(struct ipip_stats);
+	in->stats = netdev_alloc_pcpu_stats(struct ipip_stats);
 	if (!in->stats)
 		return -ENOMEM;
 
