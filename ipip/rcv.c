@@ -204,7 +204,7 @@ static struct net_device *rcv_ingress(const struct sk_buff *skb)
  */
 static void rcv_prevent_redirect(struct sk_buff *skb)
 {
-	const struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
+	struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
 	const struct iphdr *iph = ip_hdr(skb);
 
 	if (!in_dev || !IN_DEV_FORWARD(in_dev) ||

@@ -400,9 +400,9 @@ gateway_contexts() {
 	must ip link add red type vrf table 10
 	must ip link add blue type vrf table 20
 	for i in {1..50}; do
-		printf 'link add r%d type tunl\nlink set r%d master red up\n' $i $i
-		printf 'link add b%d type tunl\nlink set b%d master blue up\n' $i $i
-		printf 'link add c%d type tunl\nlink set c%d netns S\n' $i $i
+		printf 'link add r%d type tunl\nlink set r%d master red up\n' "$i" "$i"
+		printf 'link add b%d type tunl\nlink set b%d master blue up\n' "$i" "$i"
+		printf 'link add c%d type tunl\nlink set c%d netns S\n' "$i" "$i"
 	done >"$tmp/devices"
 	must ip -batch "$tmp/devices"
 	for i in {1..50}; do echo "link set c$i up"; done >"$tmp/devices"
