@@ -409,6 +409,33 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	return TUNL_OK;
 }
 
+/*
+ * Kind ipip without a remote, and a route without a gateway: the endpoint is the inner
+ * destination, which the same route leads back into the device. A route past the
+ * device is no cure there: then nothing would be sent through it.
+ */
+static bool xmit_lacks_endpoint(const struct sk_buff *skb,
+				const struct net_device *dev, __be32 remote)
+{
+	const struct tunl_dev *tunl = netdev_priv(dev);
+	const struct tunl_config *config = rcu_dereference_bh(tunl->config);
+
+	return tunl->stock && !config->parms.remote &&
+	       !config->parms.external && tunl_skb_is_ipv4(skb) &&
+	       ip_hdr(skb)->daddr == remote;
+}
+
+static void xmit_complain_loop(const struct sk_buff *skb,
+			       const struct net_device *dev, __be32 remote)
+{
+	if (xmit_lacks_endpoint(skb, dev, remote))
+		net_warn_ratelimited("%s: no endpoint for %pI4: make the tunnel with a remote, or give the route a gateway (via ENDPOINT onlink)\n",
+				     dev->name, &remote);
+	else
+		net_warn_ratelimited("%s: endpoint %pI4 is routed through %s itself: give it a route through another device\n",
+				     dev->name, &remote, dev->name);
+}
+
 /* Tell whoever can do something about it; once in a while. */
 static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 			  const struct tunl_outer *outer,
@@ -416,8 +443,7 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 {
 	switch (verdict) {
 	case TUNL_LOOP_SELF:
-		net_warn_ratelimited("%s: endpoint %pI4 is routed through %s itself: give it a route through another device\n",
-				     dev->name, &outer->remote, dev->name);
+		xmit_complain_loop(skb, dev, outer->remote);
 		break;
 	case TUNL_LOOP_NESTED:
 		net_warn_ratelimited("%s: packet has been through %d tunnels, are they routed in a circle?\n",
