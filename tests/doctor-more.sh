@@ -92,7 +92,7 @@ check_eq "then there is room" "$(mtu A tunl)" 1480
 ip -n A link add office type ipip remote $B encap fou encap-sport auto encap-dport 5555
 ip -n A link set office up
 rmmod fou
-faulty "UDP without module fou" A no_encap
+faulty "UDP without module fou" A "no_encap no_port" PORT=5556
 ip -n A link del office
 
 # ---- answering for the ghost -----------------------------------------------
@@ -208,8 +208,11 @@ if ns B iptables -P INPUT DROP && ns B iptables -A INPUT -p ipip -j ACCEPT; then
 	reaches "let in"
 	ns B iptables -F
 	ns B iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
-	ns B iptables -A INPUT -p 4 -m comment --comment 'let it in' -j ACCEPT
-	healthy "iptables lets it in" B
+	if ns B iptables -A INPUT -p 4 -m comment --comment 'let it in' -j ACCEPT; then
+		healthy "iptables lets it in" B
+	else
+		note "iptables has no comments here"
+	fi
 	ns B iptables -P INPUT ACCEPT
 	ns B nft flush ruleset
 else
@@ -326,7 +329,7 @@ netns_add D
 ip -n A link set moved netns D
 ip -n D link set moved up
 healthy "a tunnel whose underlay is elsewhere" D
-check "it says that it could not look there" grep -q '^not looked at: moved: its outer packets' "$tmp/said"
+check_not "it looks there too" grep -q '^not looked at: moved: its outer packets' "$tmp/said"
 reaches "at the end"
 # shellcheck disable=SC2016
 check_eq "every key is on its page and in the manual" \
