@@ -10,6 +10,8 @@
 slabs=("net_namespace" "ip_dst_cache rtable" "xfrm_dst_cache xfrm_dst" "ip_fib_alias"
 	"ip_fib_trie" "sock_inode_cache" "skbuff_head_cache")
 declare -A slab_name=() count=() before=()
+declare -A had=() now=() # references to modules: before the test, and now
+permanent=0
 spare_netns=0 # how many dead namespaces wait for the next one to be freed with it
 patience=$((60 * ${TUNL_PATIENCE:-1}))
 
@@ -92,8 +94,7 @@ remains_begin() {
 
 # Routes that the kernel caches for the addresses of lo go with the addresses.
 drop_lo_routes() {
-	ip link set lo down
-	ip link set lo up
+	printf '%s\n' "link set lo down" "link set lo up" | ip -batch -
 }
 
 # A new network namespace can be made, and no more of them remain than are spare.
@@ -121,23 +122,22 @@ netns_freed() {
 
 waiting_for() { since | grep 'unregister_netdevice: waiting' | tail -n 1; }
 
-permanent() { grep -c '\[permanent\]' /proc/modules; }
+processors=(/sys/devices/system/cpu/cpu[0-9]*)
 
 # The kernel keeps heads of packets by itself, up to 64 for each processor, and some
-# sockets for a module that cannot be unloaded (6 for ipv6).
-kept() { # NAMES
-	local processors=(/sys/devices/system/cpu/cpu[0-9]*)
+# sockets for a module that cannot be unloaded (6 for ipv6). Into kept.
+kept_of() { # NAMES
 	case $1 in
-	skbuff_head_cache) echo $((64 * ${#processors[@]})) ;;
-	sock_inode_cache) echo $((8 * ($(permanent) - permanent_before))) ;;
-	*) echo 0 ;;
+	skbuff_head_cache) kept=$((64 * ${#processors[@]})) ;;
+	sock_inode_cache) kept=$((8 * (permanent - permanent_before))) ;;
+	*) kept=0 ;;
 	esac
 }
 
 slabs_before() {
 	local names
 
-	permanent_before=$(permanent)
+	permanent_before=$permanent
 	count_slabs
 	for names in "${slabs[@]}"; do
 		before[$names]=${count[$names]}
@@ -146,26 +146,63 @@ slabs_before() {
 
 # poll-able: which caches have more objects than before the test
 slabs_same() {
-	local names rc=0
+	local names kept rc=0
 
 	count_slabs
 	for names in "${slabs[@]}"; do
-		[ $((count[$names] - before[$names])) -gt "$(kept "$names")" ] || continue
+		kept_of "$names"
+		[ $((count[$names] - before[$names])) -gt "$kept" ] || continue
 		echo "${slab_name[$names]}: ${before[$names]} objects before, ${count[$names]} now"
 		rc=1
 	done
 	return "$rc"
 }
 
-# References to modules that no other module explains, and not those to modules that
-# cannot be unloaded.
-references() {
-	awk '!/\[permanent\]/ { print $1, $3 - gsub(/,/, ",", $4) }' /proc/modules | sort
+# Modules, with the references that no other module explains, into the array of that
+# name, but not those that can never be unloaded; how many of these into permanent.
+# Without a process: each test comes here several times.
+references() { # ARRAY
+	local name uses users
+	local -n into=$1
+
+	into=() permanent=0
+	while read -r name _ uses users _; do
+		case $users in
+		*'[permanent]'*)
+			permanent=$((permanent + 1))
+			continue
+			;;
+		esac
+		users=${users//[^,]/}
+		# shellcheck disable=SC2034,SC2004 # another's array, and a name as its key
+		into[$name]=$((uses - ${#users}))
+	done </proc/modules
+}
+
+# Modules that the test loaded would change what the next one finds.  As long as one
+# goes: users go before what they use.
+unload_others() {
+	local module gone=1
+
+	while [ -n "$gone" ]; do
+		gone=
+		references now
+		for module in "${!now[@]}"; do
+			[ -n "${had[$module]+loaded}" ] || ! rmmod "$module" 2>/dev/null || gone=1
+		done
+	done
 }
 
 # poll-able: which modules have more references than before the test
 references_same() {
-	unload_others
-	references | join -a 1 -e 0 -o 0,1.2,2.2 - "$work/references" |
-		awk '$2 > $3 { print $1 ": " $3 + 0 " references before, " $2 " now"; rc = 1 } END { exit rc }'
+	local module rc=0
+
+	references now
+	for module in "${!now[@]}"; do
+		[ "${now[$module]}" -gt "${had[$module]:-0}" ] || continue
+		echo "$module: ${had[$module]:-0} references before, ${now[$module]} now"
+		rc=1
+	done
+	[ "$rc" = 0 ] || unload_others
+	return "$rc"
 }
