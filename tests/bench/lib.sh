@@ -7,7 +7,7 @@
 # kernel (its own ipip), ours; and perhaps before, ours of an older commit.
 
 # shellcheck source=tests/lib.sh
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # shellcheck disable=SC2034
 VARIANTS=(none kernel ours ${TUNL_BEFORE:+before})
@@ -58,7 +58,7 @@ in_turn() { # FUNCTION ARG...: called with each variant in each round
 	local variant
 
 	for ((round = 1; round <= ROUNDS; round++)); do
-		echo "$TEST: ${*:2}: round $round of $ROUNDS"
+		echo "$TEST: ${*:2}${2:+: }round $round of $ROUNDS"
 		for variant in $(variants_in_turn); do
 			use_modules "$variant"
 			"$@" "$variant"
@@ -73,11 +73,53 @@ pktgen() { # FILE COMMAND...: in the current netns
 		echo "$command" >"$file" || bench_die "pktgen: ${file##*/}: $command"
 	done
 }
-export -f pktgen bench_die
+
+# How the allocator has packets on its pages stays as it is for many runs, and makes
+# some 1 % of a packet's way: let it begin anew.
+shrink() {
+	local cache
+	for cache in /sys/kernel/slab/skbuff*/shrink; do
+		echo 1 >"$cache"
+	done
+}
+
+# Prints the microseconds that the slowest took.
+pktgen_run() { # IF...
+	local dev most=0 text
+
+	pktgen pgctrl start
+	for dev; do
+		mapfile -d '' text <"/proc/net/pktgen/$dev"
+		[[ ${text[0]} =~ Result:\ OK:\ ([0-9]+)\( ]] || return
+		((most > BASH_REMATCH[1])) || most=${BASH_REMATCH[1]}
+	done
+	echo "$most"
+}
+
+pktgen_flows() { # COUNT RUNS COMMANDS COMMAND-OF-PKTGEN... IF...
+	local count=$1 runs=$2 commands=("${@:4:$3}") cpu=0 run dev
+	shift $((3 + $3))
+
+	pktgen pgctrl reset
+	for dev; do
+		pktgen "kpktgend_$cpu" rem_device_all "add_device $dev"
+		pktgen "$dev" "xmit_mode netif_receive" "count $count" "delay 0" \
+			"clone_skb 0" "burst 64" "dst_mac $(<"/sys/class/net/$dev/address")" \
+			"src_mac 02:00:00:00:00:09" "udp_src_min 9" "udp_src_max 9" \
+			"udp_dst_min 9" "udp_dst_max 9" "${commands[@]}"
+		cpu=$((cpu + 1))
+	done
+	for ((run = 0; run < runs; run++)); do
+		((runs == 1 || run % 4)) || shrink
+		pktgen_run "$@"
+	done
+}
+export -f pktgen bench_die shrink pktgen_run pktgen_flows
 
 # Packets that appear on interfaces, one flow for each processor, as if they had
 # been received there; COUNT is a multiple of the burst.  Prints the nanoseconds that a packet of one of them took
-# from there to wherever it ended.
+# from there to wherever it ended; of several RUNS, the least.
+RUNS=1
 inject() { # NS COUNT COMMAND-OF-PKTGEN... -- IF...
 	local ns=$1 count=$2 commands=()
 	shift 2
@@ -87,25 +129,10 @@ inject() { # NS COUNT COMMAND-OF-PKTGEN... -- IF...
 	done
 	shift
 	# shellcheck disable=SC2016 # for the other shell
-	ip netns exec "$ns" bash -c '
-		count=$1 ncommands=$2 cpu=0
-		commands=("${@:3:ncommands}")
-		shift $((ncommands + 2))
-		pktgen pgctrl reset
-		for dev; do
-			pktgen "kpktgend_$cpu" rem_device_all "add_device $dev"
-			pktgen "$dev" "xmit_mode netif_receive" "count $count" "delay 0" \
-				"clone_skb 0" "burst 64" "dst_mac $(cat "/sys/class/net/$dev/address")" \
-				"src_mac 02:00:00:00:00:09" "udp_src_min 9" "udp_src_max 9" \
-				"udp_dst_min 9" "udp_dst_max 9" "${commands[@]}"
-			cpu=$((cpu + 1))
-		done
-		pktgen pgctrl start
-		for dev; do
-			sed -nE "s/^Result: OK: ([0-9]+)\(.*/\1/p" "/proc/net/pktgen/$dev"
-		done | awk -v count="$count" "\$1 > max { max = \$1 }
-			END { if (!NR) exit 1; printf \"%.1f\n\", max * 1000 / count }"
-	' inject "$count" ${#commands[@]} "${commands[@]}" "$@"
+	ip netns exec "$ns" bash -c 'pktgen_flows "$@"' inject \
+		"$count" "$RUNS" ${#commands[@]} "${commands[@]}" "$@" |
+		awk -v count="$count" 'NR == 1 || $1 < least { least = $1 }
+			END { if (!NR) exit 1; printf "%.1f\n", least * 1000 / count }'
 }
 
 transmitted() { # NS IF
@@ -117,7 +144,7 @@ through() { # CASE VARIANT SINK-NS SINK-IF NS COUNT COMMAND... -- IF...
 	local case=$1 variant=$2 ns=$3 dev=$4 count=$6 warm before time sent flows
 	warm=$((count / 10))
 	shift 4
-	inject "$1" $((warm - warm % 64)) "${@:3}" >/dev/null ||
+	RUNS=1 inject "$1" $((warm - warm % 64)) "${@:3}" >/dev/null ||
 		bench_die "$case, $variant: pktgen did not run"
 	sleep 0.1
 	before=$(transmitted "$ns" "$dev")
@@ -127,7 +154,7 @@ through() { # CASE VARIANT SINK-NS SINK-IF NS COUNT COMMAND... -- IF...
 	while [ "$1" != -- ]; do shift; done
 	flows=$(($# - 1))
 	# with a few of their own: interfaces join multicast groups
-	((sent >= count * flows && sent < count * flows + 64)) ||
-		bench_die "$case, $variant: $sent of $((count * flows)) packets came through"
+	((sent >= count * flows * RUNS && sent < count * flows * RUNS + 64)) ||
+		bench_die "$case, $variant: $sent of $((count * flows * RUNS)) packets came through"
 	record "$case" "$variant" "$time"
 }

@@ -31,11 +31,13 @@ topology() {
 	ip netns exec A ping -q -c 1 10.0.1.2 >/dev/null
 }
 
+arrival=() # more commands for pktgen
+
 flow() { # CASE VARIANT SINK-NS PEERS SIZE [IF], a second flow
 	through "$1" "$2" "$3" out A "$COUNT" "pkt_size $5" "src_min 192.168.1.2" \
 		"src_max 192.168.1.2" "dst_min 172.16.0.1" \
 		"dst_max 172.$((16 + $4 / 65536)).$(($4 / 256 % 256)).$(($4 % 256))" \
-		"flag IPDST_RND" -- in0 ${6:+"$6"}
+		"flag IPDST_RND" ${arrival[@]+"${arrival[@]}"} -- in0 ${6:+"$6"}
 }
 
 # One peer.

@@ -19,8 +19,8 @@ import subprocess
 import sys
 
 # Where a figure is the time of a packet, what counts is what the tunnel adds.
-OVERHEAD = {"forward", "gateway", "peers", "cpus"}
-UNIT = {"forward": "ns per packet", "gateway": "ns per packet", "peers": "ns per packet", "cpus": "ns per packet of a flow"}
+OVERHEAD = {"count", "forward", "gateway", "peers", "cpus"}
+UNIT = {"count": "instructions per packet", "forward": "ns per packet", "gateway": "ns per packet", "peers": "ns per packet", "cpus": "ns per packet of a flow"}
 
 
 def load(path):
@@ -32,7 +32,20 @@ def load(path):
             boot, number, case, variant, figure = line.rstrip("\n").split("\t")
             turn = cases.setdefault(case, {}).setdefault((boot, number), {})
             turn[variant] = float(figure)
+    if os.path.basename(path) == "count.tsv":
+        decapsulation(cases)
     return cases
+
+
+def decapsulation(cases):
+    """What both halves take more than the first one."""
+    for case, turns in list(cases.items()):
+        first = cases.get(case.replace("both", "encap", 1))
+        if not case.startswith("both") or not first:
+            continue
+        cases[case.replace("both", "decap", 1)] = {
+            turn: {variant: figure - first[turn][variant] for variant, figure in ways.items()}
+            for turn, ways in turns.items()}
 
 
 def source(path):
