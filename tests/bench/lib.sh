@@ -58,7 +58,7 @@ in_turn() { # FUNCTION ARG...: called with each variant in each round
 	local variant
 
 	for ((round = 1; round <= ROUNDS; round++)); do
-		echo "$TEST: ${*:2}${2:+: }round $round of $ROUNDS"
+		echo "$TEST: $*: round $round of $ROUNDS"
 		for variant in $(variants_in_turn); do
 			use_modules "$variant"
 			"$@" "$variant"
@@ -71,15 +71,6 @@ pktgen() { # FILE COMMAND...: in the current netns
 	shift
 	for command; do
 		echo "$command" >"$file" || bench_die "pktgen: ${file##*/}: $command"
-	done
-}
-
-# How the allocator has packets on its pages stays as it is for many runs, and makes
-# some 1 % of a packet's way: let it begin anew.
-shrink() {
-	local cache
-	for cache in /sys/kernel/slab/skbuff*/shrink; do
-		echo 1 >"$cache"
 	done
 }
 
@@ -110,11 +101,10 @@ pktgen_flows() { # COUNT RUNS COMMANDS COMMAND-OF-PKTGEN... IF...
 		cpu=$((cpu + 1))
 	done
 	for ((run = 0; run < runs; run++)); do
-		((runs == 1 || run % 4)) || shrink
 		pktgen_run "$@"
 	done
 }
-export -f pktgen bench_die shrink pktgen_run pktgen_flows
+export -f pktgen bench_die pktgen_run pktgen_flows
 
 # Packets that appear on interfaces, one flow for each processor, as if they had
 # been received there; COUNT is a multiple of the burst.  Prints the nanoseconds that a packet of one of them took
@@ -142,7 +132,7 @@ transmitted() { # NS IF
 # Measure, and see that all of it arrived at NS's interface.
 through() { # CASE VARIANT SINK-NS SINK-IF NS COUNT COMMAND... -- IF...
 	local case=$1 variant=$2 ns=$3 dev=$4 count=$6 warm before time sent flows
-	warm=$((count / 10))
+	warm=$((count < 640 ? 64 : count / 10)) # 0 is for ever
 	shift 4
 	RUNS=1 inject "$1" $((warm - warm % 64)) "${@:3}" >/dev/null ||
 		bench_die "$case, $variant: pktgen did not run"

@@ -6,7 +6,7 @@
 #   in0 [A: routes, encapsulates] eth0 ---- eth0 [B: decapsulates, routes] out
 #                              \ out
 #
-# To B's `out`, a dummy that swallows: both halves. To A's: the first one alone.
+# To B's `out`, a dummy that swallows: both halves. To A's: encap, the first one alone.
 
 COUNT=${TUNL_COUNT:-320000} # whole bursts
 
@@ -28,7 +28,9 @@ topology() {
 		net.ipv4.conf.eth0.rp_filter=0
 	ip netns exec B sysctl -qw net.ipv4.conf.eth0.rp_filter=0
 	ip -n B route add 172.16.0.0/12 via 10.0.3.2
-	ip netns exec A ping -q -c 1 10.0.1.2 >/dev/null
+	# for good: a neighbour that has to be asked again makes 90 instructions of each packet
+	ip -n A neigh add 10.0.1.2 lladdr "$(ip netns exec B cat /sys/class/net/eth0/address)" dev eth0
+	ip -n B neigh add 10.0.1.1 lladdr "$(ip netns exec A cat /sys/class/net/eth0/address)" dev eth0
 }
 
 arrival=() # more commands for pktgen
@@ -38,6 +40,14 @@ flow() { # CASE VARIANT SINK-NS PEERS SIZE [IF], a second flow
 		"src_max 192.168.1.2" "dst_min 172.16.0.1" \
 		"dst_max 172.$((16 + $4 / 65536)).$(($4 / 256 % 256)).$(($4 % 256))" \
 		"flag IPDST_RND" ${arrival[@]+"${arrival[@]}"} -- in0 ${6:+"$6"}
+}
+
+# Where the packets of that half go to.
+sink() { # both|encap
+	[ "$1" = both ] && echo B || echo A
+}
+link_of() { # both|encap: the network of A's interface
+	[ "$1" = both ] && echo 10.0.1 || echo 10.0.3
 }
 
 # One peer.
@@ -76,6 +86,10 @@ change_routes() { # FILE
 	done
 }
 
+gateway_flow() { # PEERS VARIANT HALF
+	flow "$3 gateway $1" "$2" "$(sink "$3")" "$1" 64
+}
+
 gateway() { # PEERS VARIANT
 	local half link
 
@@ -83,9 +97,8 @@ gateway() { # PEERS VARIANT
 	ip -n B route add local 10.128.0.0/9 dev lo
 	[ "$2" = none ] || tunnel_end
 	for half in both encap; do
-		link=10.0.1.2
-		[ $half = both ] || link=10.0.3.2
-		ip -n A route replace 10.128.0.0/9 via $link
+		link=$(link_of $half).2
+		ip -n A route replace 10.128.0.0/9 via "$link"
 		if [ "$2" != none ]; then
 			if [ "$2" != kernel ]; then
 				ip -n A link add t1 address "${link%.2}.1" type tunl
@@ -94,9 +107,9 @@ gateway() { # PEERS VARIANT
 			fi
 			ip -n A link set t1 up
 		fi
-		routes "$1" "$([ "$2" = none ] && echo none || echo tunnel)" $link >"$tmp/routes"
+		routes "$1" "$([ "$2" = none ] && echo none || echo tunnel)" "$link" >"$tmp/routes"
 		change_routes "$tmp/routes"
-		flow "$half gateway $1" "$2" "$([ $half = both ] && echo B || echo A)" "$1" 64
+		gateway_flow "$1" "$2" $half
 		if [ "$2" = none ]; then
 			sed 's/ add / del /' "$tmp/routes" >"$tmp/unroutes"
 			change_routes "$tmp/unroutes"
@@ -111,8 +124,7 @@ gateway() { # PEERS VARIANT
 gateways() { # PEERS...
 	local peers
 
-	modprobe dummy
-	modprobe pktgen
+	modprobe -a dummy pktgen
 	# the kernel's has a neighbour for each peer
 	sysctl -qw net.ipv4.neigh.default.gc_thresh{1,2,3}=300000
 	for peers; do
