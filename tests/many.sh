@@ -43,8 +43,9 @@ calls() { # FUNCTION OUTER-DESTINATION INNER-DESTINATION
 	wire send s outer.src=10.0.0.1 outer.dst="$2" src=10.9.0.1 dst="$3" size=40 \
 		error.src=10.0.0.2 error.dst=10.0.0.1 error.type=3 error.code=1
 	poll 10 counted "$before"
-	echo nop >$tracing/current_tracer
+	# another tracer would begin with an empty trace
 	grep -c "$1" $tracing/trace
+	echo nop >$tracing/current_tracer
 	: >$tracing/set_ftrace_filter
 }
 

@@ -25,7 +25,7 @@ static int link_init(struct net_device *dev)
 	int err;
 
 	ASSERT_RTNL();
-	tunl->stats = alloc_percpu(struct tunl_stats);
+	tunl->stats = netdev_alloc_pcpu_stats(struct tunl_stats);
 	if (!tunl->stats)
 		return -ENOMEM;
 

@@ -79,6 +79,18 @@ static void stats_strings(struct net_device *dev, u32 set, u8 *names)
 	}
 }
 
+static u64 stats_read(const struct tunl_stats *stats, enum tunl_verdict verdict)
+{
+	unsigned int start;
+	u64 count;
+
+	do {
+		start = u64_stats_fetch_begin(&stats->syncp);
+		count = u64_stats_read(&stats->drops[verdict]);
+	} while (u64_stats_fetch_retry(&stats->syncp, start));
+	return count;
+}
+
 static void stats_values(struct net_device *dev, struct ethtool_stats *unused,
 			 u64 *values)
 {
@@ -91,7 +103,7 @@ static void stats_values(struct net_device *dev, struct ethtool_stats *unused,
 	for_each_possible_cpu(cpu) {
 		stats = per_cpu_ptr(tunl->stats, cpu);
 		for (verdict = TUNL_OK + 1; verdict < TUNL_VERDICT_MAX; verdict++)
-			values[verdict - 1] += READ_ONCE(stats->drops[verdict]);
+			values[verdict - 1] += stats_read(stats, verdict);
 	}
 }
 
@@ -102,11 +114,15 @@ const struct ethtool_ops tunl_stats_ethtool_ops = {
 	.get_link = ethtool_op_get_link,
 };
 
+/* Bottom halves are off. */
 static void stats_count(struct net_device *dev, enum tunl_verdict verdict)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
+	struct tunl_stats *stats = this_cpu_ptr(tunl->stats);
 
-	this_cpu_inc(tunl->stats->drops[verdict]);
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->drops[verdict]);
+	u64_stats_update_end(&stats->syncp);
 
 	switch (verdict) {
 	case TUNL_NO_ENDPOINT:

@@ -9,6 +9,7 @@
 #include <linux/hash.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#include <linux/u64_stats_sync.h>
 #include <net/ip.h>
 #include <net/netns/hash.h>
 #include <net/route.h>
@@ -50,9 +51,11 @@ enum tunl_icmp {
 /**
  * struct tunl_stats - drops of one device on one CPU
  * @drops:	packets, by verdict
+ * @syncp:	for readers on 32-bit machines
  */
 struct tunl_stats {
-	u64 drops[TUNL_VERDICT_MAX];
+	u64_stats_t		drops[TUNL_VERDICT_MAX];
+	struct u64_stats_sync	syncp;
 };
 
 /**
