@@ -180,7 +180,7 @@ struct tunl_stats;
  * @siblings:	in the list of devices with the same underlay (RTNL)
  *
  * ipip.ko reads @magic, @stock, @config (its @parms.local, @parms.remote,
- * @parms.link, @parms.proto and @parms.external) and @underlay.
+ * @parms.link, @parms.fwmark, @parms.proto and @parms.external) and @underlay.
  */
 struct tunl_dev {
 	u32				magic;
