@@ -13,7 +13,8 @@ declare -A slab_name=() count=() before=()
 declare -A had=() now=() # references to modules: before the test, and now
 permanent=0
 spare_netns=0 # how many dead namespaces wait for the next one to be freed with it
-patience=$((60 * ${TUNL_PATIENCE:-1}))
+# seconds, for what usually takes none; not so many that the guest's time is up first
+patience=$((60 * (${TUNL_PATIENCE:-1} < 5 ? ${TUNL_PATIENCE:-1} : 5)))
 
 exec {never}<> <(:)
 nap() { read -rt 0.05 -u "$never"; } # a sleep without a process
