@@ -73,6 +73,8 @@ def figures(turns, variant):
 
 def table(path):
     name = os.path.basename(path)[:-len(".tsv")]
+    if name == "count":
+        return table_of_count(path)
     overhead = name in OVERHEAD
     if overhead:
         head = ["way (%s)" % UNIT[name], "no tunnel", "kernel's adds", "ours adds",
@@ -99,6 +101,33 @@ def table(path):
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
+def table_of_count(path):
+    """The plain way as elsewhere; under other conditions, what ours adds, and the ratio."""
+    cases = load(path)
+    conditions = list(dict.fromkeys(case.split(", ", 2)[2] for case in cases))
+    ways = ["%s, %s" % (half, arrival) for half in ("both", "encap", "decap")
+            for arrival in ("64 at once", "one by one")]
+    rows = [["way (%s)" % UNIT["count"], "no tunnel", "kernel's adds", "ours adds",
+             "ours / kernel's"], ["---"] + ["---:"] * 4]
+    others = [["ours adds (ours / kernel's)"] + ways, ["---"] + ["---:"] * len(ways)]
+    for condition in conditions:
+        row = [condition]
+        for way in ways:
+            turns = cases.get("%s, %s" % (way, condition))
+            if not turns:
+                row.append("")
+                continue
+            turn = list(turns.values())[-1]
+            kernel, ours = (turn[variant] - turn["none"] for variant in ("kernel", "ours"))
+            row.append("%.0f (%.2f)" % (ours, ours / kernel))
+            if condition == "plain":
+                rows.append([way] + ["%.0f" % value for value in (turn["none"], kernel, ours)] +
+                            ["%.2f" % (ours / kernel)])
+        others.append(row)
+    return "\n".join("\n".join("| " + " | ".join(row) + " |" for row in part) + "\n"
+                     for part in (rows, others) if len(part) > 2)
+
+
 def changes(path):
     """What a tunnel of an older commit adds (or does), and the difference; the
     least of all rounds too, which what else runs on the machine cannot lower."""
@@ -121,7 +150,13 @@ def changes(path):
 def plot(path, picture):
     """What the kernel's tunnel adds, and ours, for each way."""
     lines = []
+    name = os.path.basename(path)[:-len(".tsv")]
     for case, turns in load(path).items():
+        # the plot of many conditions could not be read
+        if name == "count":
+            if not case.endswith(", plain"):
+                continue
+            case = case[:-len(", plain")]
         adds = [[turn[variant] - turn["none"] for turn in turns.values()]
                 for variant in ("kernel", "ours")]
         lines.append('"%s" %g %g' % (case, *map(statistics.median, adds)))
@@ -132,7 +167,7 @@ set style histogram clustered gap 1
 set style fill solid border -1
 set grid ytics
 set yrange [0:*]
-set ylabel "added to a packet's time, ns"
+set ylabel "%s"
 set xtics rotate by -30 scale 0
 set key top left
 $data << END
@@ -140,7 +175,8 @@ $data << END
 END
 plot $data using 2:xtic(1) title "kernel's ipip" linecolor rgb "#9aa5b1", \\
      $data using 3 title "ours" linecolor rgb "#1f6feb"
-""" % (picture, "\n".join(lines))
+""" % (picture, "instructions added to a packet's way" if name == "count"
+       else "added to a packet's time, ns", "\n".join(lines))
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 
