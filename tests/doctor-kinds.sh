@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=full engine=qemu timeout=900
+# tunl-test: guests=1 suite=full engine=qemu timeout=1800
 #
 # scripts/tunl-doctor on every kind of tunnel: without a remote, with gateways, external,
 # bound to a device, in UDP, of labels, in a VRF, in another netns; and `tunl0`. Each
