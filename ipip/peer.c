@@ -86,13 +86,9 @@ enum peer_rank {
 	PEER_RANK_NONE = 2 * PEER_RANK_UNBOUND
 };
 
-/*
- * The best so far, for packets with @proto inside that came in by @link, and out of
- * tunnel @via, if it is not NULL.
- */
+/* The best so far, for packets with @proto inside that came in by @link. */
 struct peer_choice {
 	const struct ipip_peer	*peer;
-	const struct net_device	*via;
 	unsigned int		rank;
 	int			link;
 	u8			proto;
@@ -114,8 +110,13 @@ static bool peer_in_question(const struct ipip_peer *peer, u8 proto)
 	return peer_carries(peer, proto) || tunl->stock;
 }
 
-static void peer_consider(struct peer_choice *best,
-			  const struct ipip_peer *peer, unsigned int rank)
+/*
+ * Inlined wherever it is called, as are the others that have a struct peer_choice: in
+ * registers it costs less than in memory.
+ */
+static __always_inline void peer_consider(struct peer_choice *best,
+					  const struct ipip_peer *peer,
+					  unsigned int rank)
 {
 	if (peer->link != best->link)
 		rank += PEER_RANK_UNBOUND;
@@ -126,24 +127,32 @@ static void peer_consider(struct peer_choice *best,
 	best->rank = rank;
 }
 
-static const struct ipip_peer *peer_chosen(const struct peer_choice *best)
+static __always_inline const struct ipip_peer *
+peer_chosen(const struct peer_choice *best)
 {
 	return best->peer && peer_carries(best->peer, best->proto) ?
 	       best->peer : NULL;
 }
 
+/* May an outer packet have come out of a tunnel? In a VRF skb->dev is the VRF. */
+static bool peer_may_be_nested(const struct sk_buff *skb)
+{
+	return unlikely(skb->dev->type == ARPHRD_TUNNEL ||
+			IPCB(skb)->flags & IPSKB_L3SLAVE);
+}
+
 /*
  * The tunnel that an outer packet came out of: a device of ours, or a bond of such;
- * NULL: none. In a VRF skb->dev is the VRF. What came by Ethernet pays two compares.
+ * NULL: none.
  */
 static const struct net_device *peer_came_out_of(const struct sk_buff *skb)
 {
 	const struct net_device *dev = skb->dev;
 
-	if (unlikely(IPCB(skb)->flags & IPSKB_L3SLAVE))
+	if (IPCB(skb)->flags & IPSKB_L3SLAVE)
 		dev = dev_get_by_index_rcu(dev_net(dev), IPCB(skb)->iif);
 
-	if (likely(!dev || dev->type != ARPHRD_TUNNEL))
+	if (!dev || dev->type != ARPHRD_TUNNEL)
 		return NULL;
 	return tunl_dev_get_priv(dev) || netif_is_lag_master(dev) ? dev : NULL;
 }
@@ -185,16 +194,17 @@ static bool peer_may_come_out_of(const struct ipip_peer *peer,
 				  rcu_dereference(tunl->config)->parms.fwmark);
 }
 
-static void peer_choose_fixed(const struct ipip_net *in, __be32 remote,
-			      __be32 local, struct peer_choice *best)
+static __always_inline void peer_choose_fixed(const struct ipip_net *in,
+					      __be32 remote, __be32 local,
+					      const struct net_device *via,
+					      struct peer_choice *best)
 {
 	const struct ipip_peer *peer;
 	struct rhlist_head *pos;
 
 	rhl_for_each_entry_rcu(peer, pos, peer_list(in, PEER_FIXED, remote),
 			       node) {
-		if (unlikely(best->via) &&
-		    !peer_may_come_out_of(peer, best->via, remote, local))
+		if (via && !peer_may_come_out_of(peer, via, remote, local))
 			continue;
 		if (peer->local == local)
 			peer_consider(best, peer, PEER_RANK_PAIR);
@@ -204,8 +214,9 @@ static void peer_choose_fixed(const struct ipip_net *in, __be32 remote,
 }
 
 /* An external device goes before tunl0. */
-static void peer_choose_wildcard(const struct ipip_net *in, __be32 local,
-				 struct peer_choice *best)
+static __always_inline void peer_choose_wildcard(const struct ipip_net *in,
+						 __be32 local,
+						 struct peer_choice *best)
 {
 	const struct ipip_peer *peer;
 	struct rhlist_head *pos;
@@ -316,6 +327,42 @@ static const struct ipip_peer *peer_gateway(const struct ipip_net *in,
 	return NULL;
 }
 
+/* @via: the tunnel that the packet came out of; or NULL, and then that costs nothing. */
+static __always_inline const struct ipip_peer *
+peer_look_up(const struct ipip_net *in, struct sk_buff *skb, u8 proto,
+	     const struct net_device *via)
+{
+	struct peer_choice best = {
+		.rank = PEER_RANK_NONE,
+		.link = skb->dev->ifindex,
+		.proto = proto,
+	};
+	const struct iphdr *outer = ip_hdr(skb);
+	__be32 remote = outer->saddr, local = outer->daddr;
+	const struct ipip_peer *peer;
+
+	peer_choose_fixed(in, remote, local, via, &best);
+	if (best.peer && likely(!READ_ONCE(in->bound)))
+		return peer_chosen(&best);
+
+	if (!best.peer) {
+		peer = peer_gateway(in, skb, proto);
+		if (peer &&
+		    (!via || peer_may_come_out_of(peer, via, remote, local)))
+			return peer;
+	}
+
+	if (READ_ONCE(in->count[PEER_WILDCARD]))
+		peer_choose_wildcard(in, local, &best);
+	return peer_chosen(&best);
+}
+
+static noinline const struct ipip_peer *
+peer_look_up_nested(const struct ipip_net *in, struct sk_buff *skb, u8 proto)
+{
+	return peer_look_up(in, skb, proto, peer_came_out_of(skb));
+}
+
 /**
  * ipip_peer_lookup() - the device whose packet this is
  * @in:		netns of the outer packet
@@ -335,31 +382,9 @@ static const struct ipip_peer *peer_gateway(const struct ipip_net *in,
 const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
 					 struct sk_buff *skb, u8 proto)
 {
-	struct peer_choice best = {
-		.rank = PEER_RANK_NONE,
-		.via = peer_came_out_of(skb),
-		.link = skb->dev->ifindex,
-		.proto = proto,
-	};
-	const struct iphdr *outer = ip_hdr(skb);
-	__be32 remote = outer->saddr, local = outer->daddr;
-	const struct ipip_peer *peer;
-
-	peer_choose_fixed(in, remote, local, &best);
-	if (best.peer && likely(!READ_ONCE(in->bound)))
-		return peer_chosen(&best);
-
-	if (!best.peer) {
-		peer = peer_gateway(in, skb, proto);
-		if (peer && (likely(!best.via) ||
-			     peer_may_come_out_of(peer, best.via, remote,
-						  local)))
-			return peer;
-	}
-
-	if (READ_ONCE(in->count[PEER_WILDCARD]))
-		peer_choose_wildcard(in, local, &best);
-	return peer_chosen(&best);
+	if (peer_may_be_nested(skb))
+		return peer_look_up_nested(in, skb, proto);
+	return peer_look_up(in, skb, proto, NULL);
 }
 
 /* May what follows such a header come to ipip_peer_lookup()? UDP's, by module fou. */

@@ -316,15 +316,9 @@ static void xmit_ident_block(struct net *net, struct iphdr *iph,
  * Routers on the way may clear DF and fragment, so packets with DF have differing IDs
  * too (docs/rfc.md). Those are this CPU's own: nothing is shared for them.
  */
-static void xmit_ident(const struct sk_buff *skb, struct net *net,
-		       const struct tunl_outer *outer)
+static void xmit_ident(struct iphdr *iph, struct net *net,
+		       const struct tunl_outer *outer, unsigned int segments)
 {
-	struct iphdr *iph = ip_hdr(skb);
-	unsigned int segments = 1;
-
-	if (unlikely(skb_is_gso(skb)))
-		segments = skb_shinfo(skb)->gso_segs ?: 1;
-
 	if (unlikely(!outer->ids)) {
 		__ip_select_ident(net, iph, segments);
 	} else if (outer->frag_off) {
@@ -350,6 +344,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	struct dst_entry *dst = &outer->route->dst;
 	u8 proto = IPPROTO_IPIP, tos, ttl;
 	enum tunl_verdict verdict;
+	unsigned int segments = 1;
 	struct iphdr *iph;
 
 	if (tunl_skb_is_ipv4(skb)) {
@@ -366,6 +361,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 		if (unlikely(iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4)))
 			return TUNL_NO_MEMORY;
 		skb_set_inner_ipproto(skb, proto);
+		segments = skb_shinfo(skb)->gso_segs ?: 1;
 	} else {
 		skb->ip_summed = CHECKSUM_NONE;
 		skb->encapsulation = 0;
@@ -405,7 +401,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	iph->saddr = outer->local;
 	iph->daddr = outer->remote;
 
-	xmit_ident(skb, tunl->underlay, outer);
+	xmit_ident(iph, tunl->underlay, outer, segments);
 	return TUNL_OK;
 }
 
