@@ -640,9 +640,10 @@ static void icmp_remember_mtu(struct net *net, const struct icmp_error *error,
 	struct tunl_fault *fault = &tunl->fault;
 
 	spin_lock_bh(&fault->lock);
-	fault->mtu = max(mtu, READ_ONCE(net->ipv4.ip_rt_min_pmtu));
-	fault->mtu_remote = error->outer.daddr;
-	fault->mtu_expires = jiffies + READ_ONCE(net->ipv4.ip_rt_mtu_expires);
+	WRITE_ONCE(fault->mtu, max(mtu, READ_ONCE(net->ipv4.ip_rt_min_pmtu)));
+	WRITE_ONCE(fault->mtu_remote, error->outer.daddr);
+	WRITE_ONCE(fault->mtu_expires,
+		   jiffies + READ_ONCE(net->ipv4.ip_rt_mtu_expires));
 	WRITE_ONCE(fault->pending, fault->pending | TUNL_FAULT_MTU);
 	spin_unlock_bh(&fault->lock);
 }
@@ -825,6 +826,43 @@ void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,
 	icmp_ndo_send(skb, ICMP_DEST_UNREACH, code, htonl(mtu));
 }
 
+/* For as long as it is good. Without a lock: it is all packets' way meanwhile. */
+static void icmp_heed_mtu(struct tunl_fault *fault, struct tunl_outer *outer)
+{
+	if (time_before(jiffies, READ_ONCE(fault->mtu_expires))) {
+		if (READ_ONCE(fault->mtu_remote) == outer->remote)
+			outer->pmtu = READ_ONCE(fault->mtu);
+		return;
+	}
+
+	spin_lock_bh(&fault->lock);
+	if (!time_before(jiffies, fault->mtu_expires))
+		WRITE_ONCE(fault->pending, fault->pending & ~TUNL_FAULT_MTU);
+	spin_unlock_bh(&fault->lock);
+}
+
+/* Takes an error that is yet to be reported, if it is about that endpoint and fresh. */
+static bool icmp_take_error(struct tunl_fault *fault, __be32 remote, u8 *code)
+{
+	bool fresh, taken = false;
+
+	/* One endpoint's trouble must not make all the others' packets queue. */
+	if (READ_ONCE(fault->remote) != remote &&
+	    time_before(jiffies, READ_ONCE(fault->since) + ICMP_FAULT_TIMEOUT))
+		return false;
+
+	spin_lock_bh(&fault->lock);
+	fresh = time_before(jiffies, fault->since + ICMP_FAULT_TIMEOUT);
+	if (fault->pending & TUNL_FAULT_ERROR &&
+	    (fault->remote == remote || !fresh)) {
+		WRITE_ONCE(fault->pending, fault->pending & ~TUNL_FAULT_ERROR);
+		*code = fault->code;
+		taken = fresh;
+	}
+	spin_unlock_bh(&fault->lock);
+	return taken;
+}
+
 /**
  * tunl_icmp_tell() - heed an error that could not be relayed when it came
  * @skb:	inner packet on its way; stays the caller's, and is to be sent all the
@@ -833,41 +871,23 @@ void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,
  * @outer:	@remote is given; @pmtu is set to a path MTU that @route does not know
  *
  * For an error whose quote was too short to say who sent the packet (RFC 2003
- * §5.1: soft state), which is told once; and for a path MTU, until it expires.
+ * §5.1: soft state), which is reported once; and for a path MTU, until it expires. The
+ * report may go through a tunnel too, so @ids is not to be used after it.
  */
 void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev,
 		    struct tunl_outer *outer)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
 	struct tunl_fault *fault = &tunl->fault;
-	bool fresh, told = false;
-	u8 code;
+	u8 pending = READ_ONCE(fault->pending), code;
 
-	/* One endpoint's trouble must not make all the others' packets queue. */
-	if (READ_ONCE(fault->remote) != outer->remote &&
-	    READ_ONCE(fault->mtu_remote) != outer->remote &&
-	    time_before(jiffies, READ_ONCE(fault->since) + ICMP_FAULT_TIMEOUT))
-		return;
-
-	spin_lock_bh(&fault->lock);
-	fresh = time_before(jiffies, fault->since + ICMP_FAULT_TIMEOUT);
-	code = fault->code;
-	if (fault->pending & TUNL_FAULT_ERROR &&
-	    (fault->remote == outer->remote || !fresh)) {
-		WRITE_ONCE(fault->pending, fault->pending & ~TUNL_FAULT_ERROR);
-		told = fresh;
-	}
-	if (fault->pending & TUNL_FAULT_MTU) {
-		if (!time_before(jiffies, fault->mtu_expires))
-			WRITE_ONCE(fault->pending,
-				   fault->pending & ~TUNL_FAULT_MTU);
-		else if (fault->mtu_remote == outer->remote)
-			outer->pmtu = fault->mtu;
-	}
-	spin_unlock_bh(&fault->lock);
-
-	if (told)
+	if (pending & TUNL_FAULT_MTU)
+		icmp_heed_mtu(fault, outer);
+	if (pending & TUNL_FAULT_ERROR &&
+	    icmp_take_error(fault, outer->remote, &code)) {
+		outer->ids = NULL;
 		tunl_icmp_send(skb, dev, code, 0);
+	}
 }
 
 /**

@@ -507,11 +507,8 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		goto complain;
 	}
 
-	if (unlikely(READ_ONCE(tunl->fault.pending)) && tunl_skb_is_ipv4(skb)) {
+	if (unlikely(READ_ONCE(tunl->fault.pending)) && tunl_skb_is_ipv4(skb))
 		tunl_icmp_tell(skb, dev, &outer);
-		/* What it sends may go through a tunnel too. */
-		outer.ids = NULL;
-	}
 
 	verdict = tunl_pmtu_fit(skb, dev, &outer);
 	if (unlikely(verdict))
