@@ -29,8 +29,8 @@ topology() {
 }
 
 spokes() { # ROUTE-ARGUMENT...: to each spoke, with ADDRESS for the spoke's
-	ip -n h route replace 10.1.0.0/24 ${@/ADDRESS/10.0.1.11} dev tunl &&
-		ip -n h route replace 10.2.0.0/24 ${@/ADDRESS/10.0.1.12} dev tunl
+	ip -n h route replace 10.1.0.0/24 "${@/ADDRESS/10.0.1.11}" dev tunl &&
+		ip -n h route replace 10.2.0.0/24 "${@/ADDRESS/10.0.1.12}" dev tunl
 }
 
 heard() { tcpdump -ntr "$tmp/redirects.pcap" 2>/dev/null; }

@@ -19,15 +19,15 @@ topology() {
 }
 
 protect() {
-	ip -n a xfrm state add src 10.0.1.1 dst 10.0.1.2 proto esp spi $SPI mode transport \
-		aead 'rfc4106(gcm(aes))' $KEY 128 &&
+	ip -n a xfrm state add src 10.0.1.1 dst 10.0.1.2 proto esp spi "$SPI" mode transport \
+		aead 'rfc4106(gcm(aes))' "$KEY" 128 &&
 		ip -n a xfrm policy add src 10.0.1.1 dst 10.0.1.2 proto 4 dir out \
 			tmpl proto esp mode transport
 }
 
 # From anybody who has seen an ESP packet, or guesses the SPI.
 forged() { # MTU
-	ns b /usr/bin/python3 -IS - "$1" $SPI <<-'END'
+	ns b /usr/bin/python3 -IS - "$1" "$SPI" <<-'END'
 		import socket, struct, sys
 		mtu, spi = map(int, sys.argv[1:])
 		def checksum(data):
@@ -50,7 +50,7 @@ learned() { ip -n a route get 10.0.1.2 | grep 'mtu 600'; }
 looks_again() {
 	local i
 	for i in 1 2 3; do
-		ip -n a route replace 10.77.0.$i dev eth0 src 10.0.1.1 metric $RANDOM && sleep 0.3 || return
+		ip -n a route replace "10.77.0.$i" dev eth0 src 10.0.1.1 metric "$RANDOM" && sleep 0.3 || return
 	done
 	ip -n a link set tunl down && ip -n a link set tunl up
 }
@@ -61,20 +61,20 @@ must tunl_add a tunl 10.9.0.1 10.0.1.2
 check_eq "without IPsec the MTU leaves room for the outer header" "$(mtu a tunl)" 1480
 must protect
 must looks_again
-before=$(mtu a tunl)
-note "MTU with ESP: $before"
-check "the MTU leaves room for ESP, too" test "$before" -lt 1470 -a "$before" -gt 1400
+with_esp=$(mtu a tunl)
+note "MTU with ESP: $with_esp"
+check "the MTU leaves room for ESP, too" test "$with_esp" -lt 1470 -a "$with_esp" -gt 1400
 must ip -n a route add 10.5.0.0/16 dev tunl
 sent=$(dev_counter a tunl tx_packets)
-ns a ping -M "do" -c 1 -W 0.2 -s $((before - 28)) 10.5.0.1 >/dev/null 2>&1
+ns a ping -M "do" -c 1 -W 0.2 -s "$((with_esp - 28))" 10.5.0.1 >/dev/null 2>&1
 check_eq "a packet of that size is sent, whole" \
 	"$(($(dev_counter a tunl tx_packets) - sent)) $(snmp a Ip FragCreates)" "1 0"
 must forged 600
 check "the kernel learns a path MTU from the forged error" poll 5 learned
 must looks_again
-check_eq "the tunnel's MTU is as before" "$(mtu a tunl)" "$before"
+check_eq "the tunnel's MTU is as before" "$(mtu a tunl)" "$with_esp"
 must ip -n a route flush cache
 must ip -n a xfrm state flush
 must looks_again
-check_eq "and so it is while the SA is missing" "$(mtu a tunl)" "$before"
+check_eq "and so it is while the SA is missing" "$(mtu a tunl)" "$with_esp"
 ktap_end

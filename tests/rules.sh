@@ -22,18 +22,18 @@ topology() {
 
 	netns_add a r1 r2 b || return
 	for n in 1 2; do
-		veth a eth$n r$n eth0 && veth r$n eth1 b eth$n &&
-			ip -n a addr add 10.0.$n.1/24 dev eth$n && ip -n r$n addr add 10.0.$n.254/24 dev eth0 &&
-			ip -n r$n addr add 10.0.$((n + 2)).254/24 dev eth1 &&
-			ip -n b addr add 10.0.$((n + 2)).2/24 dev eth$n &&
-			ip -n b route add 10.0.$n.0/24 via 10.0.$((n + 2)).254 &&
-			ip -n r$n route add $END via 10.0.$((n + 2)).2 &&
-			sysctl_set r$n net.ipv4.ip_forward 1 || return
+		veth a "eth$n" "r$n" eth0 && veth "r$n" eth1 b "eth$n" &&
+			ip -n a addr add "10.0.$n.1/24" dev "eth$n" && ip -n "r$n" addr add "10.0.$n.254/24" dev eth0 &&
+			ip -n "r$n" addr add "10.0.$((n + 2)).254/24" dev eth1 &&
+			ip -n b addr add "10.0.$((n + 2)).2/24" dev "eth$n" &&
+			ip -n b route add "10.0.$n.0/24" via 10.0.$((n + 2)).254 &&
+			ip -n "r$n" route add "$END" via 10.0.$((n + 2)).2 &&
+			sysctl_set "r$n" net.ipv4.ip_forward 1 || return
 	done
-	ip -n b addr add $END/32 dev lo && ip -n r2 link set eth1 mtu 1300 &&
+	ip -n b addr add "$END/32" dev lo && ip -n r2 link set eth1 mtu 1300 &&
 		ip -n b link set eth2 mtu 1300 && sysctl_set b net.ipv4.conf.all.rp_filter 0 &&
-		ip -n a route add $END via 10.0.1.254 &&
-		ip -n a route add $END via 10.0.2.254 table 100 &&
+		ip -n a route add "$END" via 10.0.1.254 &&
+		ip -n a route add "$END" via 10.0.2.254 table 100 &&
 		sysctl_set a net.ipv4.conf.all.accept_redirects 1 &&
 		sysctl_set a net.ipv4.conf.eth2.accept_redirects 1
 }
@@ -43,7 +43,7 @@ outside() { dev_counter a eth2 tx_packets; }
 # A packet that fits the device and not the path.
 big() { ns a ping -n -M "do" -c 1 -W 1 -s 1400 10.5.0.1; }
 
-main_knows_nothing() { ! ip -n a route get $END | grep mtu; }
+main_knows_nothing() { ! ip -n a route get "$END" | grep mtu; }
 
 # One rule and one tunnel that it is for.
 learns() { # TEXT RULE -- ARGUMENT-OF-IP-LINK...

@@ -18,7 +18,7 @@ topology() {
 	netns_add a b && veth a eth1 b eth1 && veth a eth2 b eth2 &&
 		ip -n a addr add 10.0.1.1/24 dev eth1 && ip -n a addr add 10.0.2.1/24 dev eth2 &&
 		ip -n b addr add 10.0.1.2/24 dev eth1 && ip -n b addr add 10.0.2.2/24 dev eth2 &&
-		ip -n b addr add $END/32 dev lo && ip -n a link set eth2 mtu 1400 &&
+		ip -n b addr add "$END/32" dev lo && ip -n a link set eth2 mtu 1400 &&
 		ip -n b route add blackhole 10.5.0.0/16
 }
 
@@ -90,7 +90,7 @@ passes() { # DEV THROUGH
 
 modem() {
 	ip -n a link add "$1" type dummy && ip -n a addr add 10.0.3.1/24 dev "$1" &&
-		ip -n a link set "$1" up && route add $END via 10.0.3.2 dev "$1" onlink metric 9 &&
+		ip -n a link set "$1" up && route add "$END" via 10.0.3.2 dev "$1" onlink metric 9 &&
 		ip -n a neigh add 10.0.3.2 lladdr 02:00:00:00:00:01 dev "$1" nud permanent
 }
 
@@ -103,7 +103,7 @@ bound() { # KIND
 	tunl)
 		must ip -n a link add dial type tunl
 		must ip -n a link set dial broadcast $END
-		must ns a /usr/bin/python3 "$TUNL_TOP/tests/netlink.py" change dial link=$(ns a cat /sys/class/net/ppp0/ifindex)
+		must ns a /usr/bin/python3 "$TUNL_TOP/tests/netlink.py" change dial "link=$(ns a cat /sys/class/net/ppp0/ifindex)"
 		;;
 	esac
 	must ip -n a addr add 10.9.1.1/32 dev dial

@@ -367,7 +367,21 @@ __be32 tunl_endpoint_gateway(const struct net_device *dev,
 	return tunl->stock && tunl_skb_is_ipv4(skb) ? ip_hdr(skb)->daddr : 0;
 }
 
-/* Several nexthops lead there, and each flow is to have its own. */
+/* Several nexthops lead there, by @oif if that is not 0. Under the RCU read lock. */
+static bool endpoint_nexthops(const struct fib_info *fi, int oif)
+{
+	const struct fib_nh_common *nhc;
+	int i, n = 0;
+
+	for (i = 0; i < fib_info_num_path(fi); i++) {
+		nhc = fib_info_nhc((struct fib_info *)fi, i);
+		if (nhc && (!oif || (nhc->nhc_dev && nhc->nhc_dev->ifindex == oif)))
+			n++;
+	}
+	return n > 1;
+}
+
+/* Each flow is to have a nexthop of its own. */
 static bool endpoint_has_several(struct net *net, const struct flowi4 *outer)
 {
 	struct flowi4 fl4 = *outer;
@@ -377,7 +391,8 @@ static bool endpoint_has_several(struct net *net, const struct flowi4 *outer)
 	fl4.flowi4_iif = LOOPBACK_IFINDEX;
 	rcu_read_lock();
 	several = !fib_lookup(net, &fl4, &res, FIB_LOOKUP_NOREF) &&
-		  res.type == RTN_UNICAST && fib_info_num_path(res.fi) > 1;
+		  res.type == RTN_UNICAST &&
+		  endpoint_nexthops(res.fi, outer->flowi4_oif);
 	rcu_read_unlock();
 	return several;
 }

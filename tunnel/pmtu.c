@@ -171,9 +171,9 @@ static void pmtu_set(struct net_device *dev, int mtu)
 }
 
 /*
- * No carrier below, none here; unless other nexthops may have one. Dormant rather than netif_carrier_off(): both
- * show as NO-CARRIER, but without a carrier the core would drop packets before
- * we could tell their senders.
+ * No carrier below, none here; unless other nexthops may have one. Dormant rather than
+ * netif_carrier_off(): both show as NO-CARRIER, but without a carrier the core would
+ * drop packets before their senders could be sent an error.
  */
 static void pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
 {
@@ -275,9 +275,10 @@ void tunl_pmtu_rebind(struct net_device *dev)
  * @dev:	the tunnel
  * @outer:	has that route
  *
- * What struct tunl_watch has not seen yet: a changed route or underlay device empties the route cache, so the next packet comes
- * by here. Of several nexthops each packet may have another, and proves nothing.
- * Changing the MTU takes RTNL, hence later, in a work. Called with bottom halves off.
+ * What struct tunl_watch has not seen yet: a changed route or underlay device empties
+ * the route cache, so the next packet comes by here. Of several nexthops each packet may
+ * have another, and proves nothing. Changing the MTU takes RTNL, hence later, in a
+ * work. Called with bottom halves off.
  */
 void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer)
 {

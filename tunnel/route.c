@@ -288,8 +288,11 @@ void tunl_route_grow(const struct tunl_config *config)
 
 		bits = min(old->bits + 2, ROUTE_BITS_MAX + 0U);
 		new = route_table_make(bits, cpu, GFP_KERNEL);
-		if (!new)
-			return;
+		if (!new) {
+			/* Asked for again when as many more have gone. */
+			WRITE_ONCE(old->evicted, 0);
+			continue;
+		}
 		rcu_assign_pointer(*slot, new);
 		queue_rcu_work(tunl_workqueue, &old->free);
 	}
