@@ -174,7 +174,7 @@ void ipip_peer_net_exit(struct ipip_net *in);
 const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
 					 struct sk_buff *skb, u8 proto);
 bool ipip_peer_may_pass(const struct ipip_net *in, const struct ipip_peer *peer,
-			const struct iphdr *inner);
+			const struct sk_buff *skb);
 bool ipip_peer_any(const struct ipip_net *in);
 
 /* policy.c */

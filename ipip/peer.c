@@ -7,6 +7,8 @@
 #include <linux/if_arp.h>
 #include <linux/netdevice.h>
 #include <linux/rhashtable.h>
+#include <linux/udp.h>
+#include <net/gue.h>
 #include <net/ip.h>
 #include <net/ip_fib.h>
 #include <net/l3mdev.h>
@@ -395,11 +397,57 @@ static bool peer_is_outer(u8 proto)
 		rcu_access_pointer(iptun_encaps[TUNNEL_ENCAP_FOU]));
 }
 
+/* Would a route say that @outer is a gateway's, with what is at @offset inside? */
+static bool peer_gateway_at(const struct ipip_net *in, const struct sk_buff *skb,
+			    const struct iphdr *outer, unsigned int offset)
+{
+	const struct ipip_context *context;
+	const struct iphdr *inner;
+	struct iphdr copy;
+
+	inner = skb_header_pointer(skb, offset, sizeof(copy), &copy);
+	/* A first fragment may be too short to tell. */
+	if (!inner)
+		return !!(outer->frag_off & htons(IP_MF));
+
+	list_for_each_entry_rcu(context, &in->contexts, node)
+		if (peer_way_back(context, outer, inner))
+			return true;
+	return false;
+}
+
+/*
+ * Would peer_gateway() believe the outer packet at skb->data? Later fragments do not say,
+ * and are nothing without the first. With UDP, there may be GUE between or not.
+ */
+static bool peer_gateway_ahead(const struct ipip_net *in,
+			       const struct sk_buff *skb)
+{
+	const struct iphdr *outer = ip_hdr(skb);
+	unsigned int offset = outer->ihl * 4;
+	const struct guehdr *gue;
+	struct guehdr copy;
+
+	if (!READ_ONCE(in->count[PEER_GATEWAY]) || !outer->saddr ||
+	    outer->protocol == IPPROTO_MPLS ||
+	    outer->frag_off & htons(IP_OFFSET))
+		return false;
+	if (outer->protocol == IPPROTO_IPIP)
+		return peer_gateway_at(in, skb, outer, offset);
+
+	offset += sizeof(struct udphdr);
+	if (peer_gateway_at(in, skb, outer, offset))
+		return true;
+	gue = skb_header_pointer(skb, offset, sizeof(copy), &copy);
+	return gue && peer_gateway_at(in, skb, outer, offset + sizeof(*gue) +
+				      gue->hlen * sizeof(u32));
+}
+
 /**
  * ipip_peer_may_pass() - might a packet from inside pass for another endpoint's
  * @in:		netns of the outer packet that is gone
  * @peer:	whose it was; NULL: an unknown source's
- * @inner:	header of the packet that was inside
+ * @skb:	the packet that was inside, skb->data at its header
  *
  * On the ingress path it is received where the outer packet was, and if it is an outer
  * packet itself, nothing tells that it came out of a tunnel. Caller holds the RCU read
@@ -409,12 +457,15 @@ static bool peer_is_outer(u8 proto)
  * not reached through @peer's device.
  */
 bool ipip_peer_may_pass(const struct ipip_net *in, const struct ipip_peer *peer,
-			const struct iphdr *inner)
+			const struct sk_buff *skb)
 {
+	const struct iphdr *inner = ip_hdr(skb);
+
 	if (likely(!peer_is_outer(inner->protocol)))
 		return false;
 	if (!peer)
-		return peer_list(in, PEER_FIXED, inner->saddr);
+		return peer_list(in, PEER_FIXED, inner->saddr) ||
+		       peer_gateway_ahead(in, skb);
 
 	return (READ_ONCE(in->count[PEER_GATEWAY]) ||
 		peer_list(in, PEER_FIXED, inner->saddr)) &&

@@ -299,7 +299,7 @@ static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
 	 * Received on the device, a packet from inside cannot pass for another
 	 * endpoint's. For an unknown source there is no device.
 	 */
-	if (unlikely(!to_device && ipip_peer_may_pass(in, peer, ip_hdr(skb)))) {
+	if (unlikely(!to_device && ipip_peer_may_pass(in, peer, skb))) {
 		verdict = IPIP_REFUSED;
 		if (!dev)
 			goto drop;

@@ -355,6 +355,14 @@ nesting() {
 	must ip route add 10.77.0.0/16 via 192.0.2.4 dev third onlink
 	check_eq "nesting: G as a gateway is believed" "$(inject G 10.77.0.7 10.0.0.5)" delivered_device+1
 	nested_forgery "G is a gateway" 10.77.0.7
+	must sysctl -qw net.ipv4.ipip.accept=any
+	check_eq "nesting: an unknown source does not pass for G, a gateway" \
+		"$(nested_by S 10.77.0.7)" drop_refused+1
+	[ ! -e /sys/module/fou ] || check_eq "nesting: nor with UDP between" \
+		"$(nested_by S 10.77.0.7 udp=5555)" drop_refused+1
+	check_eq "nesting: what no route says to be the gateway's goes on" \
+		"$(nested_by S 10.8.0.7)" delivered_ingress+2
+	must sysctl -qw net.ipv4.ipip.accept=peers
 	must ip route add 192.0.2.4 dev tunl
 	nested_truth "G is a gateway, reached through P" 10.77.0.7
 	must ip route del 192.0.2.4 dev tunl
