@@ -166,6 +166,17 @@ bond() { # KIND
 	for i in 1 2; do must ip -n a link del "port$i"; done
 }
 
+# A port of a VRF has a link address of its own: what an administrator sets at once, too.
+vrf_port() {
+	must ip -n a link add red type vrf table 7
+	must ip -n a link add port type tunl
+	printf 'link set port master red\nlink set port address 10.0.1.1\n' >"$tmp/batch"
+	check "a tunnel joins a VRF and gets a local address in one go" ip -n a -batch "$tmp/batch"
+	check_eq "that is its local address" "$(ip -n a -o link show dev port | sed 's/.*ipip \([0-9.]*\).*/\1/')" 10.0.1.1
+	must ip -n a link del port
+	must ip -n a link del red
+}
+
 # ---- both at once ----------------------------------------------------------
 
 # 256 flows from a raw socket: all of one packet.
@@ -246,4 +257,5 @@ bound tunl
 must route replace default via 10.0.2.2
 bond tunl
 bond ipip
+vrf_port
 ktap_end

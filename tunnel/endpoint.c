@@ -137,6 +137,7 @@ static int endpoint_netdev_event(struct notifier_block *nb,
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
 	struct netdev_notifier_pre_changeaddr_info *pre = ptr;
+	struct netdev_notifier_changeupper_info *upper = ptr;
 
 	/*
 	 * A netns whose creation fails loses its devices before it has us, and
@@ -156,7 +157,9 @@ static int endpoint_netdev_event(struct notifier_block *nb,
 	case NETDEV_CHANGEUPPER:
 		if (!tunl_device_is_ours(dev))
 			break;
-		tunl_device_joins(dev);
+		/* A VRF, for one, sets no address. */
+		if (event == NETDEV_JOIN || netif_is_lag_master(upper->upper_dev))
+			tunl_device_joins(dev);
 		tunl_config_place(dev);
 		break;
 	case NETDEV_REGISTER:
