@@ -188,7 +188,9 @@ static bool peer_may_come_out_of(const struct ipip_peer *peer,
 {
 	const struct tunl_dev *tunl = tunl_dev_get_priv(dev);
 
-	if (tunl && rcu_dereference(tunl->config)->parms.remote == remote)
+	/* In another underlay, the same address is another host. */
+	if (tunl && net_eq(tunl->underlay, dev_net(dev)) &&
+	    rcu_dereference(tunl->config)->parms.remote == remote)
 		return true;
 
 	tunl = netdev_priv(peer->dev);

@@ -297,7 +297,7 @@ nested_truth() { # TEXT INNER-SOURCE
 	must sysctl -qw net.ipv4.ipip.deliver=device
 }
 
-other_rx() { ns "$1" cat /sys/class/net/other/statistics/rx_packets; } # NS
+other_rx() { ns "$1" cat "/sys/class/net/${2:-other}/statistics/rx_packets"; } # NS [DEV]
 
 nesting() {
 	local before
@@ -349,6 +349,7 @@ nesting() {
 	nested_forgery "G's tunnel is another tenant's" 10.8.0.7
 	check_eq "nesting: who receives nothing" "$(other_rx C)" 0
 	must ip netns del C
+	nesting_elsewhere
 
 	must ip link add third type tunl
 	must ip link set third up
@@ -377,6 +378,31 @@ nesting() {
 	[ ! -e /sys/module/fou ] || must rmmod fou
 	must load ipip accept=peers
 	must load tunnel
+}
+
+# A tenant has been given the tunnel to P, and has one of his own to a host that has P's
+# address in his network. P is not that host.
+nesting_elsewhere() {
+	must netns_add C
+	must ip link set tunl down
+	must ip link add given type tunl
+	must ip link set given netns C
+	must ip -n C link set given broadcast 192.0.2.2
+	must ip -n C link set given up
+	must ip -n C link add inside type dummy
+	must ip -n C addr add 192.0.2.9/24 dev inside
+	must ip -n C link set inside up
+	must ip -n C link add own type tunl
+	must ip -n C link set own broadcast 192.0.2.2
+	must ip -n C link set own up
+	fate P 192.0.2.2 192.0.2.1 10.8.0.7 10.0.0.5 wrappers=2 between=192.0.2.9 >/dev/null
+	check_eq "nesting: what P sends is received on the tenant's tunnel to P" \
+		"$(other_rx C given)" 1
+	check "nesting: P is not believed to be the host that has its address elsewhere" \
+		poll 10 ns C grep -q "^drop_refused 1" /proc/net/ipip
+	check_eq "nesting: whose tunnel receives nothing" "$(other_rx C own)" 0
+	must ip netns del C
+	must ip link set tunl up
 }
 
 # A tunnel in a bond: its packets come by the bond.
