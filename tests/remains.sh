@@ -201,6 +201,10 @@ references_same() {
 	references now
 	for module in "${!now[@]}"; do
 		[ "${now[$module]}" -gt "${had[$module]:-0}" ] || continue
+		# The kernel keeps its random number generator once IPsec has asked for one.
+		case $module in
+		drbg | jitterentropy_rng | sha512_* | sha3_generic) continue ;;
+		esac
 		echo "$module: ${had[$module]:-0} references before, ${now[$module]} now"
 		rc=1
 	done
