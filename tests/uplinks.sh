@@ -81,11 +81,12 @@ nested() {
 
 # ---- bound to a device that comes back -------------------------------------
 
+# A card that comes up sends something of its own: the tunnel must have sent, too.
 passes() { # DEV THROUGH
-	local before
-	before=$(sent "$2")
+	local before before_card
+	before=$(sent "$1") before_card=$(sent "$2")
 	ns a ping -c 1 -W 1 -I "$1" 10.5.0.1
-	[ "$(sent "$2")" -gt "$before" ]
+	[ "$(sent "$1")" -gt "$before" ] && [ "$(sent "$2")" -gt "$before_card" ]
 }
 
 modem() {
