@@ -35,16 +35,22 @@ errors() { ns a awk '{ sum += $2 } END { print sum }' /proc/net/tunl; }
 icmp() { ns a awk -v name="$1" '$1 == name { print $2 }' /proc/net/tunl; } # COUNTER
 counted() { [ "$(errors)" -gt "$1" ]; }
 
+error() { # OUTER-DESTINATION INNER-DESTINATION [ARGUMENT-OF-WIRE...]
+	wire send s outer.src=10.0.0.1 outer.dst="$1" src=10.9.0.1 dst="$2" size=40 \
+		error.src=10.0.0.2 error.dst=10.0.0.1 error.type=3 error.code=1 "${@:3}"
+}
+
 # Calls of a function for each device, while one error is looked at.
-calls() { # FUNCTION OUTER-DESTINATION INNER-DESTINATION
+calls() { # FUNCTION OUTER-DESTINATION INNER-DESTINATION [ARGUMENT-OF-WIRE...]
 	local before
 
 	echo "$1" >$tracing/set_ftrace_filter
 	: >$tracing/trace
 	echo function >$tracing/current_tracer
 	before=$(errors)
-	wire send s outer.src=10.0.0.1 outer.dst="$2" src=10.9.0.1 dst="$3" size=40 \
-		error.src=10.0.0.2 error.dst=10.0.0.1 error.type=3 error.code=1
+	# one that is nobody's is not counted: another comes behind it
+	[ $# -eq 3 ] || error "${@:2}"
+	error "${@:2:2}"
 	poll 10 counted "$before"
 	# another tracer would begin with an empty trace
 	grep -c "$1" $tracing/trace
@@ -52,10 +58,10 @@ calls() { # FUNCTION OUTER-DESTINATION INNER-DESTINATION
 	: >$tracing/set_ftrace_filter
 }
 
-few() { # TEXT OUTER-DESTINATION INNER-DESTINATION
+few() { # TEXT OUTER-DESTINATION INNER-DESTINATION [ARGUMENT-OF-WIRE...]
 	local n
 
-	n=$(calls l3mdev_master_ifindex_rcu "$2" "$3")
+	n=$(calls l3mdev_master_ifindex_rcu "${@:2}")
 	note "$1: $n calls"
 	check "$1: no look at each of $DEVICES devices" test "$n" -lt 30
 }
@@ -66,4 +72,13 @@ few "an error about one device's packet" 10.0.0.9 10.5.0.1
 check_eq "that error is heeded" "$(errors)" "$(($(icmp icmp_relayed) + $(icmp icmp_deferred)))"
 few "an error about nobody's packet" 10.0.0.77 10.6.0.1
 check_eq "that error is counted as not routed" "$(icmp icmp_not_routed)" 1
+
+# About UDP: whoever has no tunnel with encap has nothing to look for.
+alone=$(calls l3mdev_master_ifindex_rcu 10.0.0.9 10.5.0.1)
+check_eq "an error about UDP: no look where no tunnel has encap" \
+	"$(calls l3mdev_master_ifindex_rcu 10.0.0.9 10.5.0.1 outer.udp=999:5555)" "$alone"
+must ip -n a link add wrapped type ipip encap fou encap-sport 999 encap-dport 5555
+must ip -n a link set wrapped up
+must ip -n a route add 10.4.0.0/16 via 10.0.0.8 dev wrapped onlink
+few "an error about a packet in UDP" 10.0.0.8 10.4.0.1 outer.udp=999:5555
 ktap_end
