@@ -182,6 +182,9 @@ for type in ipip tunl; do
 	ip -n A route add $SERVER dev bound
 	ip -n A link del ppp0
 	lost "kind $type, bound to what is gone"
+	ask A
+	check "kind $type, bound to what is gone: by its name, which only the kernel's log has" \
+		grep -q '^device_gone: bound is bound to ppp0 (index' "$tmp/said"
 	faulty "kind $type, bound to what is gone" A device_gone
 	passes "kind $type, bound to another one"
 	must without A bound
