@@ -6,9 +6,14 @@
 
 TUNL_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 TUNL_CACHE=${TUNL_CACHE:-/var/cache/tunl}
-# shellcheck disable=SC2034
-TUNL_KERNELS=(6.1 6.12)
 export TUNL_TOP TUNL_CACHE
+
+kernel_table() { # its lines: NAME SUITE SERIES FLAVOUR CHECKED
+	sed '/^#/d' "$TUNL_TOP/scripts/kernel.table"
+}
+# Those that the tests run on unless others are asked for, the oldest first.
+# shellcheck disable=SC2034
+mapfile -t TUNL_KERNELS < <(kernel_table | awk '$5 == "yes" { print $1 }')
 
 # Package sets, installed by whoever needs them first.  The guests run on this
 # machine's userland, so what a test calls is installed here too.
@@ -40,6 +45,17 @@ warn() { say "warning: $*"; }
 die() {
 	say "error: $*"
 	exit 2
+}
+
+# Into suite, series and flavour: where a kernel comes from.
+kernel_row() { # NAME
+	local name
+
+	# shellcheck disable=SC2034
+	while read -r name suite series flavour _; do
+		[ "$name" != "$1" ] || return 0
+	done < <(kernel_table)
+	die "no kernel '$1'; known: $(kernel_table | awk '{ printf "%s%s", (NR > 1 ? " " : ""), $1 }') (scripts/kernel list)"
 }
 
 # Run a command while holding a lock of the cache: clones share it.  In a

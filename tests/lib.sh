@@ -16,7 +16,7 @@
 #   ktap_end
 #
 # Header: guests=1|2, suite=fast|full, engine=qemu|uml, timeout=SECONDS, and for
-# two guests mixed=yes if A on 6.1 with B on 6.12 is worth a run of its own;
+# two guests mixed=yes if the first and the last kernel on a wire is worth a run too;
 # debs=PACKAGE,... for unpack_deb; pkgs=PACKAGE,... that others do not need, to be
 # installed on the host; source=6.12 if it reads Debian's kernel source; packages=yes
 # if it wants build/deb/ to have tunl-dkms, and one to upgrade to; alone=yes if its
