@@ -17,7 +17,8 @@ spare_netns=0 # how many dead namespaces wait for the next one to be freed with 
 patience=$((60 * (${TUNL_PATIENCE:-1} < 5 ? ${TUNL_PATIENCE:-1} : 5)))
 
 exec {never}<> <(:)
-nap() { read -rt 0.05 -u "$never"; } # a sleep without a process
+# A sleep without a process. True: a loop's status is that of its last command.
+nap() { read -rt 0.05 -u "$never" || :; }
 
 # Run a command, and wait no longer than that: a process that hangs in the kernel
 # cannot be killed, and stays in the background.
