@@ -3,7 +3,8 @@
 # tunl-test: guests=1 suite=full engine=qemu timeout=300
 #
 # Each allocation of an operation fails in turn, to the end: loading, a namespace,
-# links of both kinds with and without encap, a change, an address, the first packet.
+# links of both kinds with and without encap, a change, an address, the first packet,
+# a device that goes up.
 # After each refusal nothing is left, and the next try works. For uml-debug: other
 # kernels cannot make an allocation fail by its number.
 #
@@ -54,6 +55,16 @@ ip -n a addr add 10.9.0.1 peer 10.0.0.2 dev tunl
 ip -n a link set tunl up
 ip -n a route add 10.9.0.2 dev tunl
 check "the first packet is sent, or is not" nth a packet
+ip -n a link set tunl down
+klog_mark
+check "the device is set up, or is not" nth a up tunl
+check "an endpoint that there was no memory for is in the log" \
+	klog_has 'ipip: tunl: endpoint not accepted, error -12: set the link down and up'
+ip -n a link set tunl up
+ip -n a route add 10.9.0.2 dev tunl
+for kind in tunl ipip; do
+	check "a link of kind $kind without a remote sends, or is not made" nth a gateway "$kind"
+done
 
 ip -n b link add tunl type tunl
 ip -n b addr add 10.9.0.2 peer 10.0.0.1 dev tunl

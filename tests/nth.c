@@ -5,7 +5,7 @@
  * left of it; after each success it is undone.
  *
  *   nth load FILE MODULE | netns | link KIND | encap KIND | change NAME |
- *       address NAME | packet
+ *       address NAME | up NAME | packet | gateway KIND
  *
  * Addresses are those of tests/fail-nth.sh.  Prints how many allocations failed.
  */
@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -108,6 +109,82 @@ static int tell(struct request *req)
 	if (send(sock, &req->head, req->head.nlmsg_len, 0) < 0)
 		return errno;
 	return 0;
+}
+
+/* ---- requests ------------------------------------------------------------ */
+
+static void link_request(struct request *req, int flags, const char *device,
+			 const char *kind, const char *remote, __u16 encap)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	__u16 port = encap ? htons(5555) : 0;
+	struct rtattr *outer, *inner;
+
+	begin(req, RTM_NEWLINK, flags, &info, sizeof(info));
+	attribute(req, IFLA_IFNAME, device, strlen(device) + 1);
+	outer = attribute(req, IFLA_LINKINFO, NULL, 0);
+	attribute(req, IFLA_INFO_KIND, kind, strlen(kind));
+	inner = attribute(req, IFLA_INFO_DATA, NULL, 0);
+	address(req, IFLA_IPTUN_REMOTE, remote);
+	attribute(req, IFLA_IPTUN_ENCAP_TYPE, &encap, sizeof(encap));
+	attribute(req, IFLA_IPTUN_ENCAP_DPORT, &port, sizeof(port));
+	end_nest(req, inner);
+	end_nest(req, outer);
+}
+
+static void name_request(struct request *req, int type, const char *device)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+
+	begin(req, type, 0, &info, sizeof(info));
+	attribute(req, IFLA_IFNAME, device, strlen(device) + 1);
+}
+
+static void address_request(struct request *req, int type, int flags)
+{
+	struct ifaddrmsg info = {
+		.ifa_family = AF_INET, .ifa_prefixlen = 32,
+		.ifa_index = if_nametoindex(name),
+	};
+
+	begin(req, type, flags, &info, sizeof(info));
+	address(req, IFA_LOCAL, "10.9.0.1");
+	address(req, IFA_ADDRESS, "10.0.0.2");
+}
+
+static void route_request(struct request *req, int type, int flags)
+{
+	struct rtmsg info = {
+		.rtm_family = AF_INET, .rtm_dst_len = 32, .rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC, .rtm_type = RTN_BLACKHOLE,
+	};
+
+	begin(req, type, flags, &info, sizeof(info));
+	address(req, RTA_DST, "192.0.2.99");
+}
+
+static void up_request(struct request *req, const char *device, int up)
+{
+	struct ifinfomsg info = {
+		.ifi_family = AF_UNSPEC, .ifi_flags = up, .ifi_change = IFF_UP,
+	};
+
+	begin(req, RTM_NEWLINK, 0, &info, sizeof(info));
+	attribute(req, IFLA_IFNAME, device, strlen(device) + 1);
+}
+
+static void gateway_request(struct request *req, int oif)
+{
+	struct rtmsg info = {
+		.rtm_family = AF_INET, .rtm_dst_len = 32, .rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC, .rtm_type = RTN_UNICAST,
+		.rtm_flags = RTNH_F_ONLINK,
+	};
+
+	begin(req, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof(info));
+	address(req, RTA_DST, "10.9.0.3");
+	address(req, RTA_GATEWAY, "10.0.0.2");
+	attribute(req, RTA_OIF, &oif, sizeof(oif));
 }
 
 /* ---- the operations ------------------------------------------------------ */
@@ -210,6 +287,14 @@ static int is_changed(void)
 	return len != config_len || memcmp(now, config, len);
 }
 
+static int aim(const char *text)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9) };
+
+	inet_pton(AF_INET, text, &to.sin_addr);
+	return connect(udp, (void *)&to, sizeof(to)) ? errno : 0;
+}
+
 static int do_packet(void)
 {
 	return send(udp, "first", 5, 0) == 5 ? 0 : errno;
@@ -223,62 +308,46 @@ static int undo_packet(void)
 	return err ?: tell(&unmake) ?: answer();
 }
 
+static int is_up(void)
+{
+	struct ifreq req = {};
+
+	strncpy(req.ifr_name, name, IFNAMSIZ - 1);
+	if (ioctl(udp, SIOCGIFFLAGS, &req))
+		die("cannot read its flags", 0, errno);
+	return req.ifr_flags & IFF_UP;
+}
+
+/* A device that is there sends, whatever it has had no memory for. */
+static int undo_gateway(void)
+{
+	char sent[16] = "";
+	int err, fd;
+
+	up_request(&ask, "nth0", IFF_UP);
+	err = tell(&ask) ?: answer();
+	if (err)
+		return err;
+	gateway_request(&ask, if_nametoindex("nth0"));
+	err = tell(&ask) ?: answer();
+	if (err)
+		return err;
+	err = aim("10.9.0.3") ?: do_packet();
+	if (err)
+		return err;
+	fd = open("/sys/class/net/nth0/statistics/tx_packets", O_RDONLY);
+	if (read(fd, sent, sizeof(sent) - 1) < 0 || atoi(sent) != 1)
+		return EIO;
+	close(fd);
+	return undo_make();
+}
+
 static int never(void)
 {
 	return 0;
 }
 
 /* ---- setting up ---------------------------------------------------------- */
-
-static void link_request(struct request *req, int flags, const char *device,
-			 const char *kind, const char *remote, __u16 encap)
-{
-	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
-	__u16 port = encap ? htons(5555) : 0;
-	struct rtattr *outer, *inner;
-
-	begin(req, RTM_NEWLINK, flags, &info, sizeof(info));
-	attribute(req, IFLA_IFNAME, device, strlen(device) + 1);
-	outer = attribute(req, IFLA_LINKINFO, NULL, 0);
-	attribute(req, IFLA_INFO_KIND, kind, strlen(kind));
-	inner = attribute(req, IFLA_INFO_DATA, NULL, 0);
-	address(req, IFLA_IPTUN_REMOTE, remote);
-	attribute(req, IFLA_IPTUN_ENCAP_TYPE, &encap, sizeof(encap));
-	attribute(req, IFLA_IPTUN_ENCAP_DPORT, &port, sizeof(port));
-	end_nest(req, inner);
-	end_nest(req, outer);
-}
-
-static void name_request(struct request *req, int type, const char *device)
-{
-	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
-
-	begin(req, type, 0, &info, sizeof(info));
-	attribute(req, IFLA_IFNAME, device, strlen(device) + 1);
-}
-
-static void address_request(struct request *req, int type, int flags)
-{
-	struct ifaddrmsg info = {
-		.ifa_family = AF_INET, .ifa_prefixlen = 32,
-		.ifa_index = if_nametoindex(name),
-	};
-
-	begin(req, type, flags, &info, sizeof(info));
-	address(req, IFA_LOCAL, "10.9.0.1");
-	address(req, IFA_ADDRESS, "10.0.0.2");
-}
-
-static void route_request(struct request *req, int type, int flags)
-{
-	struct rtmsg info = {
-		.rtm_family = AF_INET, .rtm_dst_len = 32, .rtm_table = RT_TABLE_MAIN,
-		.rtm_protocol = RTPROT_STATIC, .rtm_type = RTN_BLACKHOLE,
-	};
-
-	begin(req, type, flags, &info, sizeof(info));
-	address(req, RTA_DST, "192.0.2.99");
-}
 
 struct operation {
 	const char *name;
@@ -295,12 +364,13 @@ static const struct operation operations[] = {
 	{ "encap", do_make, undo_make, is_link, 1 },
 	{ "change", do_make, undo_make, is_changed, 1 },
 	{ "address", do_make, undo_make, is_address, 1 },
+	{ "up", do_make, undo_make, is_up, 1 },
 	{ "packet", do_packet, undo_packet, never, 0 },
+	{ "gateway", do_make, undo_gateway, is_link, 1 },
 };
 
 static void set_up(const char *what, char **argv)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9) };
 	const int create = NLM_F_CREATE | NLM_F_EXCL;
 	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
 
@@ -322,11 +392,16 @@ static void set_up(const char *what, char **argv)
 	} else if (!strcmp(what, "address")) {
 		address_request(&make, RTM_NEWADDR, create);
 		address_request(&unmake, RTM_DELADDR, 0);
+	} else if (!strcmp(what, "up")) {
+		up_request(&make, name, IFF_UP);
+		up_request(&unmake, name, 0);
+	} else if (!strcmp(what, "gateway")) {
+		link_request(&make, create, "nth0", name, "0.0.0.0", TUNNEL_ENCAP_NONE);
+		name_request(&unmake, RTM_DELLINK, "nth0");
 	} else if (!strcmp(what, "packet")) {
 		route_request(&make, RTM_NEWROUTE, create);
 		route_request(&unmake, RTM_DELROUTE, 0);
-		inet_pton(AF_INET, "10.9.0.2", &to.sin_addr);
-		if (connect(udp, (void *)&to, sizeof(to)))
+		if (aim("10.9.0.2"))
 			die("connect", 0, errno);
 	}
 }
