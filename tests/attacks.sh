@@ -361,6 +361,10 @@ nesting() {
 		"$(nested_by S 10.77.0.7)" drop_refused+1
 	[ ! -e /sys/module/fou ] || check_eq "nesting: nor with UDP between" \
 		"$(nested_by S 10.77.0.7 udp=5555)" drop_refused+1
+	check_eq "nesting: nor by a first fragment that is too short to have the inner source" \
+		"$(nested_by S 10.8.0.7 cut=16 second_frag=8192)" drop_refused+1
+	check_eq "nesting: a whole packet as short goes on, and is malformed" \
+		"$(nested_by S 10.8.0.7 cut=16)" "drop_malformed+1 delivered_ingress+1"
 	check_eq "nesting: what no route says to be the gateway's goes on" \
 		"$(nested_by S 10.8.0.7)" delivered_ingress+2
 	must sysctl -qw net.ipv4.ipip.accept=peers

@@ -173,6 +173,8 @@ settings() { # NS
 	ns "$1" sysctl -n net.ipv4.ipip.accept net.ipv4.ipip.deliver net.ipv4.ipip.refuse | paste -sd ' '
 }
 
+parameter() { cat "/sys/module/ipip/parameters/$1"; }
+
 parameters() {
 	local value
 
@@ -201,9 +203,13 @@ parameters() {
 	check_eq "parameters hold in the first namespace" "$(settings init)" "any ingress unreachable"
 	check_eq "in one that was there" "$(settings P)" "any ingress unreachable"
 	check_eq "in a later one" "$(settings later)" "any ingress unreachable"
+	check_eq "and read back" "$(parameter accept) $(parameter deliver) $(parameter refuse)" \
+		"any ingress unreachable"
 	must unload
 	must load ipip accept=auto
 	check_eq "accept=auto holds for all, too" "$(settings P)" "auto device silent"
+	check_eq "a parameter that was not given reads back as nothing" \
+		"$(parameter accept),$(parameter deliver)" "auto,"
 	must unload
 }
 
@@ -281,6 +287,14 @@ silent() {
 	sleep 1
 	capture_stop "$capture_pid"
 	check_eq "$1: and not answered" "$(heard)" ""
+	# Nor what may be an error itself; the echo request comes last, and has its answer.
+	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
+	check_eq "$1: an ICMP error, a later fragment and an echo request are refused" \
+		"$(stranger 10.9.0.3 icmp=3) $(stranger 10.9.0.3 icmp=8 frag=5) $(stranger 10.9.0.3 icmp=8)" \
+		"drop_refused+1 drop_refused+1 drop_refused+1"
+	check "$1: the echo request is answered" poll 10 answered
+	capture_stop "$capture_pid"
+	check_eq "$1: and nothing else is" "$(answered | wc -l)" 1
 	must sysctl -qw net.ipv4.ipip.refuse=silent
 }
 
