@@ -96,6 +96,21 @@ by_nobody() {
 check_eq "its own, routed by the user whose it is" "$(by_nobody)" 1260
 ip -n a rule del uidrange 65534-65534
 
+# --- redirected past routing
+
+ip -n a route add 10.6.0.0/16 via 10.0.1.254
+must tc -n a qdisc add dev eth0 clsact
+must tc -n a filter add dev eth0 ingress protocol ip matchall action mirred egress redirect dev tunl
+forget a
+check_eq "redirected to the tunnel, routed elsewhere" "$(told h h/eth0 src=10.1.0.2 dst=10.6.0.1)" "$answer"
+check_not "the route that it did not take has learned nothing" grep mtu <<<"$(ip -n a route get 10.6.0.1)"
+before=$(tx_counter a tunl tx_drop_too_big)
+check_eq "redirected to the tunnel, and for its own address: nobody is told" \
+	"$(told h h/eth0 src=10.1.0.2 dst=10.9.0.1)" lost
+check_eq "counted as too big, too" "$(tx_counter a tunl tx_drop_too_big)" $((before + 1))
+tc -n a qdisc del dev eth0 clsact
+ip -n a route del 10.6.0.0/16
+
 # --- what this host has made its own on the way
 
 ip -n a route add 10.9.0.2 dev tunl
