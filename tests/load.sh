@@ -176,14 +176,16 @@ unload_others
 # nothing that we know: tunnel4 itself, with other names in the file, and the
 # mark of a signature that no longer fits removed.
 stranger=$tmp/stranger.ko
-file=$(modinfo -n tunnel4)
-case $file in
-*.xz) xz -dc "$file" ;;
-*) cat "$file" ;;
-esac | LC_ALL=C sed 's/xfrm4_tunnel_reg/xfrm4_TUNNEL_reg/g
-	s/xfrm4_tunnel_dereg/xfrm4_TUNNEL_dereg/g
-	s/tunnel4\x00/tunnelX\x00/g
-	s/~Module signature appended~/~module signature appended~/' >"$stranger"
+stand_in() { # MODULE SED-EXPRESSION
+	local file
+	file=$(modinfo -n "$1")
+	case $file in
+	*.xz) xz -dc "$file" ;;
+	*) cat "$file" ;;
+	esac | LC_ALL=C sed "$2;s/~Module signature appended~/~module signature appended~/" >"$stranger"
+}
+names='s/xfrm4_tunnel_reg/xfrm4_TUNNEL_reg/g;s/xfrm4_tunnel_dereg/xfrm4_TUNNEL_dereg/g;s/tunnel4\x00/tunnelX\x00/g'
+stand_in tunnel4 "$names"
 if insmod "$stranger"; then
 	check "protocol 4 taken: refused, with a line that says so" \
 		refused 'Device or resource busy' 'ipip: protocol 4 is taken' ipip
@@ -194,7 +196,51 @@ if insmod "$stranger"; then
 else
 	note "the stand-in did not load"
 fi
+# The same with 253 in place of 4: then it has protocol 137 and not 4.
+stand_in tunnel4 "$names;"'s/\xbe\x04\x00\x00\x00/\xbe\xfd\x00\x00\x00/g'
+if insmod "$stranger"; then
+	load ipip
+	load tunnel
+	ip -n a link add labels type ipip remote 10.0.1.2 mode mplsip
+	klog_mark
+	ip -n a link set labels up
+	check_eq "protocol 137 taken: a device for labels is up, and one line says that it hears none" \
+		"$(ip -n a link show labels up | grep -c LOWER_UP) $(klog_count 'protocol 137 is taken by another module')" "1 1"
+	ip -n a link del labels
+	unload
+	klog_mark
+	rmmod tunnelX
+	check_not "which was not taken from it" klog_has 'remove protocol'
+else
+	note "the stand-in did not load"
+fi
 
+# Others that are known by our names.
+stand_in dummy 's/dummy\x00/tunl\x00\x00/g'
+if insmod "$stranger" numdummies=0; then
+	check "kind tunl taken: tunnel is refused, with a line that says so" \
+		refused 'File exists' 'tunnel: another module holds link kind tunl' tunnel
+	rmmod tunl
+else
+	note "the stand-in did not load"
+fi
+modprobe ip_tunnel
+modprobe tunnel4
+stand_in ipip 's/ipip\x00/ipix\x00/g'
+if insmod "$stranger"; then
+	check "ipip's place in tunnel4 taken: refused, with a line that says so" \
+		refused 'File exists' 'ipip: tunnel4 has another handler in our place' ipip
+	check "nothing left" nothing_left
+	rmmod ipix
+else
+	note "the stand-in did not load"
+fi
+unload_others
+
+ip link add tunl0 type dummy
+check "a device named tunl0: tunnel is refused with tunl0=1, with a line that says so" \
+	refused 'File exists' 'tunnel: cannot create device tunl0: the name is taken' tunnel tunl0=1
+ip link del tunl0
 ip link add tunl type dummy
 check "a device named tunl: tunnel is refused, with a line that says so" \
 	refused 'File exists' 'tunnel: cannot create device tunl: the name is taken' tunnel
