@@ -18,10 +18,10 @@ no_device() { ! ip -n a link show dev "$1"; }
 outer() { # FIELD=VALUE... -- ARGUMENT-OF-WIRE...: carried from a, those at r
 	arrives_as a r/eth0 "$@" src=10.9.0.1
 }
-from() { # OUTER-SOURCE INNER-SOURCE [DEV]: how many of two such are received there
+from() { # OUTER-SOURCE INNER-SOURCE [DEV [FIELD=VALUE]]: how many of two such are received there
 	local before
 	before=$(dev_counter a "${3:-ext}" rx_packets)
-	wire send r "outer.src=$1" outer.dst=10.0.1.1 "src=$2" dst=10.9.0.1 times=2
+	wire send r "outer.src=$1" outer.dst=10.0.1.1 "src=$2" dst=10.9.0.1 times=2 "${@:4}"
 	sleep 0.3
 	echo $(($(dev_counter a "${3:-ext}" rx_packets) - before))
 }
@@ -87,6 +87,10 @@ must "$TUNL_TOP/tests/packets" tunnel-key 10.0.2.2 192.0.2.77 "$tmp/bpf/key"
 must tc -n a filter add dev ext egress prio 1 bpf direct-action object-pinned "$tmp/bpf/key"
 check "BPF names the endpoint, and a source that a does not have" outer dst=10.0.2.2 src=192.0.2.77 ttl=64 inner=same \
 	-- dst=10.9.3.7
+check "without DF" outer dst=10.0.2.2 df=0 inner.df=1 -- dst=10.9.3.7 df=1
+must "$TUNL_TOP/tests/packets" tunnel-key 10.0.2.2 10.0.1.1 "$tmp/bpf/df" 4
+must tc -n a filter replace dev ext egress prio 1 handle 1 bpf direct-action object-pinned "$tmp/bpf/df"
+check "BPF names DF" outer dst=10.0.2.2 src=10.0.1.1 df=1 inner.df=0 -- dst=10.9.3.7
 must tc -n a filter del dev ext egress prio 1
 must umount "$tmp/bpf"
 
@@ -106,6 +110,16 @@ print(*(found[key] for key in sorted(found)))'
 check_eq "from one" "$(from 10.0.2.1 10.9.1.1)" 2
 check_eq "from another" "$(from 10.0.2.2 10.9.1.1)" 2
 check_eq "tc tells one from the other by the outer header" "$(matched)" "2 2"
+dropped=$(rx_counter a drop_ecn)
+wire send r outer.src=10.0.2.1 outer.dst=10.0.1.1 outer.tos=3 src=10.9.1.1 dst=10.9.0.1
+check_eq "congestion that the inner packet cannot tell of: dropped" "$(rx_counter a drop_ecn)" $((dropped + 1))
+if modprobe -q fou; then
+	must ns a ip fou add port 5555 ipproto 4
+	check_eq "in UDP, too" "$(from 10.0.2.1 10.9.1.1 ext outer.udp=999:5555)" 2
+	check_eq "tc tells it by the outer header" "$(matched)" "4 2"
+	must ns a ip fou del port 5555
+	must rmmod fou
+fi
 ip -n a link add fixed type ipip remote 10.0.2.1
 ip -n a link set fixed up
 check_eq "a device with that remote goes first" "$(from 10.0.2.1 10.9.1.1 fixed)" 2

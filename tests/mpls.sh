@@ -125,6 +125,9 @@ check "nor in" poll 10 refused
 check "any" ip -n a link set mpls type ipip mode any
 check "any: IPv4 out" outer proto=4 inner.dst=10.9.1.1 inner=same -- dst=10.9.1.1
 check "any: labels out" outer proto=137 label=100 -- dst=10.9.0.2
+malformed=$(tx_counter a mpls tx_drop_malformed)
+wire send a/mpls ethertype=0x8847 bytes=000641
+check_eq "any: three bytes are no label to send" "$(tx_counter a mpls tx_drop_malformed)" $((malformed + 1))
 check "any, at the other end" ip -n b link set mpls type ipip mode any
 ip -n b addr add 10.9.1.2/24 dev mpls
 ip -n a addr add 10.9.1.1/24 dev mpls

@@ -120,6 +120,15 @@ ip -n b addr add 10.9.0.2/24 dev t1
 check "a connected route as with the kernel's" grep -q 'dev t1' <<<"$(ip -n a route get 10.9.0.77)"
 check "a pings b through it" ns a ping -q -c 3 -i 0.2 -W 5 10.9.0.2
 check "received on the device" test "$(dev_counter b t1 rx_packets)" -ge 3
+ip -n a link set t1 mtu 1500
+check "pmtudisc: a packet that fits leaves with DF, which it does not have itself" \
+	arrives_as a/t1 b/eth0 df=1 inner.df=0 inner=same -- src=10.9.0.1 dst=10.9.0.2 size=1000
+check "pmtudisc: one that does not fit leaves in fragments without DF" \
+	arrives_as a/t1 b/eth0 df=0 mf=1 inner.df=0 -- src=10.9.0.1 dst=10.9.0.2 size=1479
+check_eq "pmtudisc: with DF it is too big" \
+	"$(wire carry a/t1 b/eth0 wait=0.5 src=10.9.0.1 dst=10.9.0.2 df=1 size=1479; tx_counter a t1 tx_drop_too_big)" \
+	"$(printf 'lost\n1')"
+ip -n a link set t1 mtu 0
 ip -n a link add t2 type ipip remote 10.0.2.2 local 10.0.1.1 dev eth1
 ip -n a link set t2 up
 ip -n a route add 10.8.0.1 dev t2
