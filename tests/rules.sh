@@ -97,6 +97,30 @@ redirects() {
 	must ip -n a link del tun
 }
 
+# Of several routes each has its own path MTU, which no quote tells apart: the tunnel
+# remembers it, as long as a route would.
+several() {
+	local drops
+
+	ip -n a route flush cache
+	must ip -n a route replace $END nexthop via 10.0.1.254 nexthop via 10.0.2.254
+	must ip -n a link add tun type ipip remote $END local 10.0.2.1 ttl 64
+	must ip -n a addr add 10.9.0.1/32 dev tun
+	must ip -n a link set tun mtu 1460 up
+	must ip -n a route add 10.5.0.0/16 dev tun
+	sysctl_set a net.ipv4.route.mtu_expires 3
+	must wire send r2 outer.src=10.0.2.1 outer.dst=$END outer.df=1 src=10.9.0.1 dst=10.5.0.1 df=1 size=1400 \
+		error.src=10.0.2.254 error.dst=10.0.2.1 error.type=3 error.code=4 error.mtu=1300 error.quote=28
+	check "several nexthops: no route has learned the path MTU" main_knows_nothing
+	drops=$(tx_counter a tun tx_drop_too_big)
+	big >/dev/null 2>&1
+	check_eq "several nexthops: the tunnel has" "$(tx_counter a tun tx_drop_too_big)" $((drops + 1))
+	forgotten() { forget_inner; big >/dev/null 2>&1; [ "$(tx_counter a tun tx_drop_too_big)" = "$drops" ]; }
+	more() { drops=$(tx_counter a tun tx_drop_too_big); forgotten; }
+	check "several nexthops: and forgets it after mtu_expires" poll 10 more
+	must ip -n a link del tun
+}
+
 load tunnel
 must topology
 learns "a mark" "fwmark 7" -- fwmark 7
@@ -104,4 +128,5 @@ learns "a TOS" "tos 0x10" -- tos 0x10
 modprobe fou
 learns "a port" "ipproto udp dport 5555" -- encap fou encap-dport 5555
 redirects
+several
 ktap_end
