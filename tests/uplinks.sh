@@ -131,6 +131,56 @@ bound() { # KIND
 	must ip -n a link del decoy
 }
 
+# Comes back as the underlay of another tunnel that has the same addresses.
+bound_twice() {
+	must modem ppp0
+	must ip -n a link add dial type ipip remote $END dev ppp0
+	must ip -n a addr add 10.9.1.1/32 dev dial
+	must ip -n a link set dial up
+	must ip -n a link del ppp0
+	must modem modem0
+	must ip -n a link add rival type ipip remote $END dev modem0
+	must ip -n a addr add 10.9.1.2/32 dev rival
+	must ip -n a link set rival up
+	klog_mark
+	must ip -n a link set modem0 down
+	must ip -n a link set modem0 name ppp0
+	check "the tunnel is not bound to a device by which another one has its endpoint, and the log says why" \
+		poll 10 klog_has 'dial: cannot be bound to the new ppp0: another tunnel has its addresses'
+	must ip -n a link del rival
+	must ip -n a link del ppp0
+	must modem ppp0
+	must route add 10.5.0.0/16 dev dial
+	check "the tunnel is bound to the next device of that name" poll 20 passes dial ppp0
+	must ip -n a link del dial
+	must ip -n a link del ppp0
+}
+
+# Of a group, several come or go in one request.
+group() {
+	local dev
+
+	must ip -n a link add spare type dummy
+	must modem ppp0
+	must ip -n a link add dial type ipip remote $END dev ppp0
+	must ip -n a addr add 10.9.1.1/32 dev dial
+	must ip -n a link set dial up
+	must route replace 10.5.0.0/16 dev dial
+	must poll 10 passes dial ppp0
+	for dev in ppp0 spare; do must ip -n a link set $dev group 7; done
+	must ip -n a link set group 7 down
+	check "the tunnel has no carrier when all devices of a group go down" poll 20 no_carrier dial
+	must ip -n a link set group 7 up
+	must route add $END via 10.0.3.2 dev ppp0 onlink metric 9
+	must ip -n a neigh replace 10.0.3.2 lladdr 02:00:00:00:00:01 dev ppp0 nud permanent
+	check "the tunnel has a carrier when all come up at once" poll 20 carrier dial
+	check "packets leave" poll 20 passes dial ppp0
+	# The end of the underlay is announced while the tunnel goes, too.
+	must ip -n a link set dial group 7
+	check "a tunnel and its underlay are deleted at once" ip -n a link del group 7
+	check_eq "both are gone" "$(ip -n a -o link show | grep -c 'ppp0\|dial\|spare')" 0
+}
+
 # ---- ports of a bond -------------------------------------------------------
 
 bond() { # KIND
@@ -255,6 +305,8 @@ route flush $END
 must route add $END via 10.0.2.2 metric 1
 bound ipip
 bound tunl
+bound_twice
+group
 must route replace default via 10.0.2.2
 bond tunl
 bond ipip
