@@ -226,6 +226,13 @@ for mode in 2 3; do
 	sysctl_set a net.ipv4.ip_no_pmtu_disc $mode
 	lies "ip_no_pmtu_disc=$mode" icmp_ignored "${forwarded[@]}" "${from_r[@]}"
 done
+sysctl_set a net.ipv4.ip_no_pmtu_disc 1
+forget a
+check_eq "ip_no_pmtu_disc=1: the error is heard" \
+	"$(rises error "${frag[@]}" "${forwarded[@]}" "${from_r[@]}")" icmp_deferred+1
+check "ip_no_pmtu_disc=1: its MTU is not believed, the path is locked at the least there is" \
+	grep -q 'mtu lock 552' <<<"$(ip -n a route get 10.0.2.1)"
+forget a
 sysctl_set a net.ipv4.ip_no_pmtu_disc 0
 
 # --- redirects: the route to the endpoint follows them
@@ -281,6 +288,13 @@ check_eq "gateway mode: relayed" \
 check_eq "gateway mode: another gateway's packet is not believed" \
 	"$(rises error "${gateway[@]}" outer.dst=10.0.2.8 "${from_r[@]}" error.type=3 error.code=1)" \
 	icmp_not_routed+1
+# Told to the next packet to that endpoint, and not to others' meanwhile.
+ip -n a route add 10.9.5.0/24 via 10.0.2.8 dev many onlink
+error "${gateway[@]}" "${from_r[@]}" error.quote=28 error.type=11
+check_eq "gateway mode: a short quote is nothing to another gateway's packet" \
+	"$(wire carry h h/eth0 wait=0.5 src=10.1.0.2 dst=10.9.5.2)" lost
+check "gateway mode: but is told to the next of its own" \
+	grep -q icmp=3/1 <<<"$(wire carry h h/eth0 src=10.1.0.2 dst=10.9.2.2)"
 ip -n a link set many down
 check_eq "of a device that is down: nobody's" \
 	"$(rises error "${gateway[@]}" "${from_r[@]}" error.type=3 error.code=1)" icmp_not_ours+1
@@ -311,6 +325,15 @@ check_eq "with the inner packet's TTL: time exceeded stays what it is" \
 check_eq "with the inner packet's TTL and a short quote: nothing for the next packet" \
 	"$(rises error "${forwarded[@]}" "${from_r[@]}" error.quote=28 error.type=11)" icmp_ignored+1
 ns a /usr/bin/python3 -IS "$TUNL_TOP/tests/netlink.py" change tunl ttl=64
+
+# Labels behind UDP, where the tunnel to that port puts IPv4, are no inner header.
+must modprobe fou
+must ip -n a link add udp type ipip remote 10.0.2.5 encap fou encap-sport auto encap-dport 5397
+must ip -n a link set udp up
+check_eq "UDP with labels inside: with the next packet" \
+	"$(rises error "${forwarded[@]}" "${from_r[@]}" outer.dst=10.0.2.5 outer.udp=999:5397 outer.mpls=600000 \
+		error.type=3 error.code=1)" icmp_deferred+1
+ip -n a link del udp
 
 # With rules, routes alone do not tell where a packet went: soft state.
 ip -n a rule add fwmark 1 lookup 100

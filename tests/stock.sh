@@ -128,6 +128,16 @@ check "pmtudisc: one that does not fit leaves in fragments without DF" \
 check_eq "pmtudisc: with DF it is too big" \
 	"$(wire carry a/t1 b/eth0 wait=0.5 src=10.9.0.1 dst=10.9.0.2 df=1 size=1479; tx_counter a t1 tx_drop_too_big)" \
 	"$(printf 'lost\n1')"
+must ip -n a link add jumbo mtu 65535 type dummy
+must ip -n a link set jumbo up
+must tc -n a qdisc add dev jumbo clsact
+must tc -n a filter add dev jumbo egress protocol ip matchall action mirred egress redirect dev t1
+check "65515 bytes, redirected to the tunnel, leave in fragments" \
+	arrives_as a/jumbo b/eth0 df=0 mf=1 -- src=10.9.0.1 dst=10.9.0.2 size=65495
+dropped=$(tx_counter a t1 tx_drop_too_big)
+wire send a/jumbo src=10.9.0.1 dst=10.9.0.2 size=65496
+check_eq "65516 have no outer packet that is as long" "$(tx_counter a t1 tx_drop_too_big)" $((dropped + 1))
+ip -n a link del jumbo
 ip -n a link set t1 mtu 0
 ip -n a link add t2 type ipip remote 10.0.2.2 local 10.0.1.1 dev eth1
 ip -n a link set t2 up
