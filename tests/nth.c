@@ -312,7 +312,7 @@ static int is_up(void)
 {
 	struct ifreq req = {};
 
-	strncpy(req.ifr_name, name, IFNAMSIZ - 1);
+	snprintf(req.ifr_name, IFNAMSIZ, "%s", name);
 	if (ioctl(udp, SIOCGIFFLAGS, &req))
 		die("cannot read its flags", 0, errno);
 	return req.ifr_flags & IFF_UP;
@@ -322,7 +322,7 @@ static int is_up(void)
 static int undo_gateway(void)
 {
 	char sent[16] = "";
-	int err, fd;
+	int fd, err;
 
 	up_request(&ask, "nth0", IFF_UP);
 	err = tell(&ask) ?: answer();
@@ -337,7 +337,7 @@ static int undo_gateway(void)
 		return err;
 	fd = open("/sys/class/net/nth0/statistics/tx_packets", O_RDONLY);
 	if (read(fd, sent, sizeof(sent) - 1) < 0 || atoi(sent) != 1)
-		return EIO;
+		die("it does not send", 0, 0);
 	close(fd);
 	return undo_make();
 }
