@@ -78,7 +78,7 @@ uninstall-programs:
 # What is compiled, and no more.
 install-dkms:
 	install -D -m 644 -t $(SRC) Kbuild COPYING
-	install -D -m 644 -t $(SRC)/include include/*.h
+	install -D -m 644 -t $(SRC)/include include/*.h include/Kbuild
 	for module in tunnel ipip; do \
 		install -D -m 644 -t $(SRC)/$$module $$module/Kbuild \
 			$$(ls $$module/*.[ch] | grep -v '\.mod\.c$$') || exit; \

@@ -1,31 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between the kernels we build for (6.1 and 6.12). This is the
- * only file with a version or feature test.
+ * The sources are written as for today's kernel (7.3); this file makes of an older
+ * one what they expect. No file of tunnel/ or ipip/ asks what a kernel has.
+ *
+ * An answer comes from a macro of the kernel's own headers, or from a probe: a comment
+ * "probe: NAME HEADER" with the forms that a declaration in that header may have, as
+ * "ANSWER: TEXT". The first of the texts that is found there, blanks counting as one,
+ * is the answer, and the macro COMPAT_NAME_ANSWER is defined; ABSENT is the answer where
+ * none is, if it is among the forms, and else the build ends with the probe's name.
+ * include/Kbuild asks. Never compare LINUX_VERSION_CODE: stable series and vendors take
+ * over changes with the version of before.
  */
 #ifndef _TUNL_COMPAT_H
 #define _TUNL_COMPAT_H
 
 #include <linux/ip.h>
+#include <linux/kmod.h>
 #include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
 #include <linux/sysctl.h>
-#include <linux/version.h>
 #include <net/dst_metadata.h>
 #include <net/fib_rules.h>
+#include <net/gro.h>
+#include <net/inet_dscp.h>
+#include <net/ip.h>
 #include <net/ip_tunnels.h>
 #include <net/net_namespace.h>
+#include <net/route.h>
+#include <net/rtnetlink.h>
 
 #if IS_ENABLED(CONFIG_NF_NAT)
 #include <net/netfilter/nf_conntrack.h>
 #endif
 
-/* skb_gso_validate_network_len() moved there out of skbuff.h (6.5). */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-#include <net/gso.h>
-#endif
+/* ---- devices ---- */
 
-/* Lockless transmit was a feature flag, and became a field (6.12). */
+/*
+ * Lockless transmit was a feature, and became a field (6.12); that a device does not
+ * change namespaces, likewise.
+ *
+ * probe: NETNS_IMMUTABLE linux/netdevice.h
+ *	FIELD: netns_immutable:1;
+ *	LOCAL: netns_local:1;
+ *	ABSENT
+ */
 static inline void compat_set_lltx(struct net_device *dev)
 {
 #ifdef NETIF_F_LLTX
@@ -35,105 +54,269 @@ static inline void compat_set_lltx(struct net_device *dev)
 #endif
 }
 
-/* A device that does not change namespaces: likewise. */
 static inline void compat_set_netns_immutable(struct net_device *dev)
 {
-#ifdef NETIF_F_NETNS_LOCAL
+#if defined(NETIF_F_NETNS_LOCAL)
 	dev->features |= NETIF_F_NETNS_LOCAL;
+#elif defined(COMPAT_NETNS_IMMUTABLE_LOCAL)
+	dev->netns_local = true;
 #else
 	dev->netns_immutable = true;
 #endif
 }
 
 /*
- * A sysctl table ended with an empty entry; since 6.6 it is counted, and an
- * empty entry is one without a name. Tables here have the empty entry, and
- * @entries does not count it.
+ * A device for NAPI only was one of the driver's memory (6.10). What init_dummy_netdev()
+ * marks could not be freed; without the mark it can.
+ *
+ * probe: ALLOC_NETDEV_DUMMY linux/netdevice.h
+ *	PRESENT: struct net_device *alloc_netdev_dummy(int sizeof_priv);
+ *	OWN: init_dummy_netdev(struct net_device *dev);
  */
-static inline struct ctl_table_header *
-compat_register_net_sysctl(struct net *net, const char *path,
-			   struct ctl_table *table, size_t entries)
+#ifdef COMPAT_ALLOC_NETDEV_DUMMY_OWN
+static inline void compat_setup_dummy(struct net_device *dev)
 {
-#ifdef register_net_sysctl
-	return register_net_sysctl_sz(net, path, table, entries);
-#else
-	return register_net_sysctl(net, path, table);
-#endif
+	set_bit(__LINK_STATE_PRESENT, &dev->state);
+	set_bit(__LINK_STATE_START, &dev->state);
 }
 
-/* Sysctl handlers are given a const table since 6.11. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-#define compat_ctl_table const struct ctl_table
-#else
-#define compat_ctl_table struct ctl_table
+static inline struct net_device *alloc_netdev_dummy(int sizeof_priv)
+{
+	return alloc_netdev(sizeof_priv, "dummy#", NET_NAME_UNKNOWN,
+			    compat_setup_dummy);
+}
 #endif
 
-/* The parameters of an old-style tunnel request, inside the kernel (6.10). */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
-#define compat_tunnel_parm struct ip_tunnel_parm_kern
+/* ---- callbacks ----
+ *
+ * Where the kernel calls one with other parameters than today's, a macro of its name
+ * makes two functions of the one that is defined: the one that the kernel calls, and
+ * which calls the other with today's parameters.
+ */
+
+/*
+ * probe: EXIT_RTNL net/net_namespace.h
+ *	ONE: (*exit_rtnl)(struct net *net, struct list_head *
+ *	BATCH: (*exit_batch_rtnl)(struct list_head *net_exit_list, struct list_head *
+ */
+#ifdef COMPAT_EXIT_RTNL_BATCH
+#define exit_rtnl exit_batch_rtnl
+#define main_net_exit_rtnl(...) \
+compat_net_exit_rtnl(__VA_ARGS__); \
+static void __net_exit main_net_exit_rtnl(struct list_head *nets, \
+					  struct list_head *kill) \
+{ \
+	struct net *net; \
+\
+	list_for_each_entry(net, nets, exit_list) \
+		compat_net_exit_rtnl(net, kill); \
+} \
+static void __net_exit compat_net_exit_rtnl(__VA_ARGS__)
+#endif
+
+/*
+ * A device could not be made in another netns than its link's (6.15), so there is no
+ * @link_net.
+ *
+ * probe: NEWLINK net/rtnetlink.h
+ *	PARAMS: (*newlink)(struct net_device *dev, struct rtnl_newlink_params *
+ *	SRC_NET: (*newlink)(struct net *src_net, struct net_device *dev, struct nlattr *tb[],
+ *
+ * The core validated a request under RTNL (6.13), after it had looked for devices. There
+ * it is validated later, by newlink, which may let go of RTNL for a module: nothing has
+ * been looked at by then that the core relies on.
+ *
+ * probe: VALIDATE net/rtnetlink.h
+ *	UNLOCKED: struct srcu_struct srcu;
+ *	LOCKED: struct rtnl_link_ops {
+ */
+#ifdef COMPAT_VALIDATE_LOCKED
+static inline void compat_request_module(const char *name)
+{
+	rtnl_unlock();
+	request_module("%s", name);
+	rtnl_lock();
+}
+
+#undef request_module
+#define request_module(name) compat_request_module(name)
+
+#define link_validate(...) \
+compat_link_validate(__VA_ARGS__); \
+static int link_validate(struct nlattr *tb[], struct nlattr *data[], \
+			 struct netlink_ext_ack *extack) \
+{ \
+	return 0; \
+} \
+static int compat_link_validate(__VA_ARGS__)
 #else
-#define compat_tunnel_parm struct ip_tunnel_parm
+#define compat_link_validate(tb, data, extack) 0
+#endif
+
+#ifdef COMPAT_NEWLINK_SRC_NET
+struct rtnl_newlink_params {
+	struct net *link_net;
+	struct nlattr **tb;
+	struct nlattr **data;
+};
+
+#define link_newlink(...) \
+compat_newlink(__VA_ARGS__); \
+static int link_newlink(struct net *src_net, struct net_device *dev, \
+			struct nlattr *tb[], struct nlattr *data[], \
+			struct netlink_ext_ack *extack) \
+{ \
+	struct rtnl_newlink_params params = { .tb = tb, .data = data }; \
+\
+	return compat_link_validate(tb, data, extack) ?: \
+	       compat_newlink(dev, &params, extack); \
+} \
+static int compat_newlink(__VA_ARGS__)
+#endif
+
+/*
+ * probe: PROC_HANDLER linux/sysctl.h
+ *	CONST: proc_handler(const struct ctl_table *
+ *	WRITABLE: proc_handler(struct ctl_table *
+ */
+#ifdef COMPAT_PROC_HANDLER_WRITABLE
+#define policy_sysctl(...) \
+compat_sysctl(__VA_ARGS__); \
+static int policy_sysctl(struct ctl_table *table, int write, void *buffer, \
+			 size_t *lenp, loff_t *ppos) \
+{ \
+	return compat_sysctl(table, write, buffer, lenp, ppos); \
+} \
+static int compat_sysctl(__VA_ARGS__)
+#endif
+
+/* ---- names ---- */
+
+/*
+ * A sysctl table ended with an empty entry; since 6.6, with the macro, entries are
+ * counted.
+ */
+#ifndef register_net_sysctl
+#define register_net_sysctl_sz(net, path, table, entries) \
+	register_net_sysctl(net, path, table)
 #endif
 
 /*
  * A refusal whose text is made up for the occasion (6.2). Before, a text must
  * be there as long as the module: the kernel log has this one then.
  */
-#ifdef NL_SET_ERR_MSG_FMT
-#define compat_refuse(extack, format, ...) \
-	NL_SET_ERR_MSG_FMT(extack, format, __VA_ARGS__)
-#else
-#define compat_refuse(extack, format, ...) \
+#ifndef NL_SET_ERR_MSG_FMT
+#define NL_SET_ERR_MSG_FMT(extack, format, ...) \
 	do { \
 		net_info_ratelimited("tunnel: " format "\n", __VA_ARGS__); \
 		NL_SET_ERR_MSG(extack, "refused, the kernel log says why"); \
 	} while (0)
 #endif
 
-/* The flags of tunnel metadata became a bitmap (6.10). */
+/*
+ * It moved there out of skbuff.h (6.5).
+ *
+ * probe: GSO net/gso.h
+ *	PRESENT: skb_gso_validate_network_len(
+ *	ABSENT
+ */
+#ifdef COMPAT_GSO_PRESENT
+#include <net/gso.h>
+#endif
+
+/*
+ * How many packets may wait to be received was a variable of its own (6.9).
+ *
+ * probe: HOTDATA net/hotdata.h
+ *	PRESENT: int max_backlog;
+ *	ABSENT
+ */
+#ifdef COMPAT_HOTDATA_PRESENT
+#include <net/hotdata.h>
+#else
+struct compat_hotdata {
+	int max_backlog;
+};
+
+#define net_hotdata (*(const struct compat_hotdata *)&netdev_max_backlog)
+#endif
+
+/*
+ * probe: UNSET_TRANSPORT_HEADER linux/skbuff.h
+ *	PRESENT: skb_unset_transport_header(struct sk_buff *skb)
+ *	ABSENT
+ */
+#ifdef COMPAT_UNSET_TRANSPORT_HEADER_ABSENT
+static inline void skb_unset_transport_header(struct sk_buff *skb)
+{
+	skb->transport_header = (typeof(skb->transport_header))~0U;
+}
+#endif
+
+/*
+ * The flags of tunnel metadata became a bitmap, and the parameters of an old-style
+ * request two structures, one for user space (6.10).
+ */
 #ifdef IP_TUNNEL_DECLARE_FLAGS
 static inline bool compat_metadata_df(const struct ip_tunnel_info *info)
 {
 	return test_bit(IP_TUNNEL_DONT_FRAGMENT_BIT, info->key.tun_flags);
 }
-
-static inline struct metadata_dst *compat_metadata_received(struct sk_buff *skb)
-{
-	IP_TUNNEL_DECLARE_FLAGS(flags) = { };
-
-	return ip_tun_rx_dst(skb, flags, 0, 0);
-}
 #else
+#define ip_tunnel_parm_kern ip_tunnel_parm
+
 static inline bool compat_metadata_df(const struct ip_tunnel_info *info)
 {
 	return info->key.tun_flags & TUNNEL_DONT_FRAGMENT;
 }
 
-static inline struct metadata_dst *compat_metadata_received(struct sk_buff *skb)
+#define IP_TUNNEL_DECLARE_FLAGS(name) unsigned long name[1]
+#define IP_TUNNEL_DONT_FRAGMENT_BIT 0
+
+static inline struct metadata_dst *
+compat_tun_rx_dst(struct sk_buff *skb, const unsigned long *flags,
+		  __be64 tunnel_id, int md_size)
 {
-	return ip_tun_rx_dst(skb, 0, 0, 0);
+	bool df = test_bit(IP_TUNNEL_DONT_FRAGMENT_BIT, flags);
+
+	return ip_tun_rx_dst(skb, df ? TUNNEL_DONT_FRAGMENT : 0, tunnel_id,
+			     md_size);
 }
+
+#define ip_tun_rx_dst compat_tun_rx_dst
 #endif
 
-/* Where the transport header is has yet to be found out (6.12 has a name for it). */
-static inline void compat_unset_transport_header(struct sk_buff *skb)
-{
-	skb->transport_header = (typeof(skb->transport_header))~0U;
-}
-
-/* How many packets may wait to be received: net.core.netdev_max_backlog (6.9). */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
-#include <net/hotdata.h>
-static inline int compat_max_backlog(void)
-{
-	return READ_ONCE(net_hotdata.max_backlog);
-}
+/*
+ * Routes were looked up by a TOS, a number (6.18). To kernels that have IPTOS_RT_MASK,
+ * its upper three bits do not matter, and rules cannot have them.
+ *
+ * probe: FLOWI4_DSCP net/flow.h
+ *	PRESENT: #define flowi4_dscp
+ *	TOS: #define flowi4_tos
+ *
+ * The result was an error, and is a drop reason (6.13); both are 0 for a route.
+ *
+ * probe: ROUTE_INPUT net/route.h
+ *	DSCP: ip_route_input_noref(struct sk_buff *skb, __be32 daddr, __be32 saddr, dscp_t
+ *	DSCP: ip_route_input_noref(struct sk_buff *skb, __be32 dst, __be32 src, dscp_t
+ *	TOS: ip_route_input_noref(struct sk_buff *skb, __be32 dst, __be32 src, u8
+ */
+#ifdef COMPAT_FLOWI4_DSCP_TOS
+#ifdef IPTOS_RT_MASK
+#define COMPAT_DSCP_MASK (INET_DSCP_MASK & IPTOS_RT_MASK)
 #else
-static inline int compat_max_backlog(void)
-{
-	return READ_ONCE(netdev_max_backlog);
-}
+#define COMPAT_DSCP_MASK INET_DSCP_MASK
 #endif
+#define flowi4_dscp flowi4_tos
+#define inet_dsfield_to_dscp(dsfield) ((u8)((dsfield) & COMPAT_DSCP_MASK))
+#define ip4h_dscp(iph) inet_dsfield_to_dscp((iph)->tos)
+#ifdef COMPAT_ROUTE_INPUT_DSCP
+#define ip_route_input_noref(skb, daddr, saddr, dscp, dev) \
+	ip_route_input_noref(skb, daddr, saddr, (__force dscp_t)(dscp), dev)
+#endif
+#endif
+
+/* ---- what depends on a kernel's configuration ---- */
 
 /*
  * The source that a packet had when it came to this host, or was made on it. By

@@ -112,7 +112,7 @@ MODULE_PARM_DESC(deliver, "net.ipv4.ipip.deliver of every netns: device or ingre
 module_param_cb(refuse, &policy_param_ops, &policy_refuse, 0444);
 MODULE_PARM_DESC(refuse, "net.ipv4.ipip.refuse of every netns: silent or unreachable (default: silent)");
 
-static int policy_sysctl(compat_ctl_table *table, int write, void *buffer,
+static int policy_sysctl(const struct ctl_table *table, int write, void *buffer,
 			 size_t *lenp, loff_t *ppos)
 {
 	const struct policy_choice *choice = table->extra2;
@@ -149,7 +149,7 @@ static int policy_sysctl(compat_ctl_table *table, int write, void *buffer,
 	return 0;
 }
 
-/* And an empty one behind them that compat_register_net_sysctl() wants. */
+/* Not counted: an empty one behind them, the end to kernels before 6.6. */
 #define POLICY_ENTRIES 3
 
 static const struct ctl_table policy_table[POLICY_ENTRIES + 1] = {
@@ -210,8 +210,8 @@ int ipip_policy_net_init(struct net *net)
 	in->table[1].data = &in->deliver;
 	in->table[2].data = &in->refuse;
 
-	in->sysctl = compat_register_net_sysctl(net, "net/ipv4/ipip", in->table,
-						POLICY_ENTRIES);
+	in->sysctl = register_net_sysctl_sz(net, "net/ipv4/ipip", in->table,
+					    POLICY_ENTRIES);
 	if (!in->sysctl) {
 		kfree(in->table);
 		return -ENOMEM;

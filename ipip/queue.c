@@ -33,7 +33,7 @@ struct queue_cpu {
 static struct queue_cpu __percpu *queue_cpus;
 
 /* Never registered: NAPI wants one. */
-static struct net_device queue_dev;
+static struct net_device *queue_dev;
 
 /*
  * Segments of a TCP connection are worth merging. The card that received them has
@@ -102,7 +102,7 @@ bool ipip_queue_receive(struct sk_buff *skb)
 	struct queue_cpu *queue = this_cpu_ptr(queue_cpus);
 
 	DEBUG_NET_WARN_ON_ONCE(!in_softirq());
-	if (unlikely(skb_queue_len(&queue->waiting) >= compat_max_backlog()))
+	if (unlikely(skb_queue_len(&queue->waiting) >= READ_ONCE(net_hotdata.max_backlog)))
 		return false;
 
 	__skb_queue_tail(&queue->waiting, skb);
@@ -146,13 +146,18 @@ int ipip_queue_init(void)
 	if (!queue_cpus)
 		return -ENOMEM;
 
-	init_dummy_netdev(&queue_dev);
+	queue_dev = alloc_netdev_dummy(0);
+	if (!queue_dev) {
+		free_percpu(queue_cpus);
+		return -ENOMEM;
+	}
+
 	for_each_possible_cpu(cpu) {
 		queue = per_cpu_ptr(queue_cpus, cpu);
 		__skb_queue_head_init(&queue->waiting);
 		/* Nobody waits for packets of a device that nobody sees. */
 		set_bit(NAPI_STATE_NO_BUSY_POLL, &queue->napi.state);
-		netif_napi_add(&queue_dev, &queue->napi, queue_poll);
+		netif_napi_add(queue_dev, &queue->napi, queue_poll);
 		napi_enable(&queue->napi);
 	}
 
@@ -174,5 +179,6 @@ void ipip_queue_exit(void)
 		__netif_napi_del(&queue->napi);
 	}
 	synchronize_net();
+	free_netdev(queue_dev);
 	free_percpu(queue_cpus);
 }

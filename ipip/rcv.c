@@ -35,6 +35,15 @@ static enum ipip_verdict rcv_validate_mpls(struct sk_buff *skb)
 }
 
 /*
+ * Of TCP that GRO has merged beyond 64 KiB (7.3), both headers have a length of 0, as
+ * iph_totlen() knows; then that of the skb counts.
+ */
+static bool rcv_is_merged(const struct sk_buff *skb, const struct iphdr *inner)
+{
+	return !inner->tot_len && skb_is_gso(skb) && skb_is_gso_tcp(skb);
+}
+
+/*
  * Length and version, which everything after relies on. May reallocate the
  * skb's head.
  */
@@ -53,7 +62,8 @@ static enum ipip_verdict rcv_validate(struct sk_buff *skb)
 
 	inner = rcv_inner(skb);
 	len = ntohs(inner->tot_len);
-	if (unlikely(len < inner->ihl * 4 || len > skb->len))
+	if (unlikely(len < inner->ihl * 4 || len > skb->len) &&
+	    !rcv_is_merged(skb, inner))
 		return IPIP_MALFORMED;
 
 	if (unlikely(ip_fast_csum(inner, inner->ihl)))
@@ -122,9 +132,13 @@ static struct metadata_dst *rcv_metadata(struct sk_buff *skb)
 {
 	const struct iphdr *outer = ip_hdr(skb);
 	const struct udphdr *udp = (void *)outer + outer->ihl * 4;
+	IP_TUNNEL_DECLARE_FLAGS(flags) = { };
 	struct metadata_dst *metadata;
 
-	metadata = compat_metadata_received(skb);
+	/* As ip_tun_rx_dst() of today's kernel does. */
+	if (outer->frag_off & htons(IP_DF))
+		__set_bit(IP_TUNNEL_DONT_FRAGMENT_BIT, flags);
+	metadata = ip_tun_rx_dst(skb, flags, 0, 0);
 	if (metadata && outer->protocol == IPPROTO_UDP) {
 		metadata->u.tun_info.encap.sport = udp->source;
 		metadata->u.tun_info.encap.dport = udp->dest;
@@ -140,7 +154,7 @@ static void rcv_deliver_device(const struct ipip_net *in, struct sk_buff *skb,
 
 	skb->dev = dev;
 	skb_reset_mac_header(skb);
-	compat_unset_transport_header(skb);
+	skb_unset_transport_header(skb);
 	if (unlikely(!ipip_queue_receive(skb))) {
 		dev_core_stats_rx_dropped_inc(dev);
 		ipip_stats_drop(in, skb, IPIP_BACKLOG);
@@ -213,7 +227,7 @@ static void rcv_prevent_redirect(struct sk_buff *skb)
 		return;
 
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	if (!ip_route_input_noref(skb, iph->daddr, iph->saddr, iph->tos,
+	if (!ip_route_input_noref(skb, iph->daddr, iph->saddr, ip4h_dscp(iph),
 				  skb->dev) &&
 	    IPCB(skb)->flags & IPSKB_DOREDIRECT)
 		skb_dst_force(skb);

@@ -96,9 +96,9 @@ static int config_validate_stock(const struct net_device *dev,
 	other = tunl_config_find_stock(tunl->underlay, parms);
 	if (other && other != dev) {
 		NL_SET_BAD_ATTR(extack, data ? data[IFLA_IPTUN_REMOTE] : NULL);
-		compat_refuse(extack, "%s %s", other->name, parms->external ?
-			      "is external already, and one takes all there is" :
-			      "has this local, remote and dev already");
+		NL_SET_ERR_MSG_FMT(extack, "%s %s", other->name, parms->external ?
+				   "is external already, and one takes all there is" :
+				   "has this local, remote and dev already");
 		return -EEXIST;
 	}
 
@@ -241,13 +241,11 @@ int tunl_config_check_local(const struct net_device *dev, const void *addr,
 /**
  * tunl_config_load() - load the module that a request needs
  * @data:	IFLA_IPTUN_* attributes, or NULL
- * @may_wait:	RTNL may be let go of meanwhile: the caller has looked at nothing
- *		that it protects, and nobody above him has
+ * @may_wait:	RTNL is not held: a module being loaded may wait for one that waits
+ *		for RTNL
  * @extack:	for the reason of a refusal
  *
- * Not with RTNL held: a module being loaded may wait for one that waits for RTNL.
- * Only for who may load modules anyway, as in a container root may not. Caller
- * holds RTNL.
+ * Only for who may load modules anyway, as in a container root may not.
  *
  * Return: 0, -EAGAIN if it has not been waited for, or -EPROTONOSUPPORT.
  */
@@ -256,7 +254,6 @@ int tunl_config_load(struct nlattr *data[], bool may_wait,
 {
 	struct ip_tunnel_encap encap;
 
-	ASSERT_RTNL();
 	ip_tunnel_netlink_encap_parms(data, &encap);
 	if (encap.type != TUNNEL_ENCAP_FOU && encap.type != TUNNEL_ENCAP_GUE)
 		return 0;
@@ -272,9 +269,7 @@ int tunl_config_load(struct nlattr *data[], bool may_wait,
 
 	/* This module stays meanwhile, or there would be no way back. */
 	if (capable(CAP_NET_ADMIN) && try_module_get(THIS_MODULE)) {
-		rtnl_unlock();
 		request_module("fou");
-		rtnl_lock();
 		module_put(THIS_MODULE);
 		if (ip_encap_hlen(&encap) >= 0)
 			return 0;

@@ -121,13 +121,19 @@ static int link_get_iflink(const struct net_device *dev)
 	return link || tunl->stock ? link : dev->ifindex;
 }
 
+static int link_neigh_output(struct neighbour *neigh, struct sk_buff *skb)
+{
+	return dev_queue_xmit(skb);
+}
+
 /*
  * There is no link header to make, though there are header_ops, from which the
- * core would conclude that there is.
+ * core would conclude that there is. The kernel's own neigh_direct_output() is not for
+ * modules.
  */
 static int link_neigh_construct(struct net_device *dev, struct neighbour *neigh)
 {
-	neigh->output = neigh_direct_output;
+	neigh->output = link_neigh_output;
 	return 0;
 }
 
@@ -219,19 +225,25 @@ static int link_parse_address(__be32 *addr, const struct nlattr *attr,
 	return 0;
 }
 
-static int link_newlink(struct net *src_net, struct net_device *dev,
-			struct nlattr *tb[], struct nlattr *data[],
+/* Before the core takes RTNL: here a module can be waited for. */
+static int link_validate(struct nlattr *tb[], struct nlattr *data[],
+			 struct netlink_ext_ack *extack)
+{
+	return tunl_config_load(data, true, extack);
+}
+
+/* With "link-netns", the underlay is that netns, and @dev is in another already. */
+static int link_newlink(struct net_device *dev,
+			struct rtnl_newlink_params *params,
 			struct netlink_ext_ack *extack)
 {
 	struct tunl_dev *tunl = netdev_priv(dev);
+	struct nlattr **data = params->data;
+	struct nlattr **tb = params->tb;
 	struct tunl_parms parms;
 	int err;
 
-	err = tunl_config_load(data, true, extack);
-	if (err)
-		return err;
-
-	tunl->underlay = dev_net(dev);
+	tunl->underlay = params->link_net ?: dev_net(dev);
 	tunl_config_defaults(&parms);
 	err = link_parse_address(&parms.local, tb[IFLA_ADDRESS], extack);
 	if (err)
@@ -311,6 +323,7 @@ static struct net *link_get_link_net(const struct net_device *dev)
 	.maxtype = IFLA_IPTUN_MAX, \
 	.policy = tunl_config_policy, \
 	.setup = kind_setup, \
+	.validate = link_validate, \
 	.newlink = link_newlink, \
 	.changelink = link_changelink, \
 	.get_size = link_get_size, \

@@ -241,7 +241,8 @@ static bool endpoint_inner_input(struct sk_buff *skb, struct net_device *dev,
 
 	in = skb->skb_iif ? dev_get_by_index_rcu(net, skb->skb_iif) : NULL;
 	if (!in || inet_addr_type_dev_table(net, in, source) == RTN_LOCAL ||
-	    ip_route_input_noref(skb, inner->daddr, source, inner->tos, in))
+	    ip_route_input_noref(skb, inner->daddr, source, ip4h_dscp(inner),
+				 in))
 		return false;
 
 	if (endpoint_inner_leads(skb, dev))
@@ -294,7 +295,7 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 		.saddr = source,
 		.flowi4_oif = dev->ifindex,
 		.flowi4_mark = skb->mark,
-		.flowi4_tos = RT_TOS(inner->tos) & INET_DSCP_MASK,
+		.flowi4_dscp = ip4h_dscp(inner),
 		.flowi4_proto = inner->protocol,
 		.flowi4_flags = FLOWI_FLAG_ANYSRC,
 		.flowi4_uid = sock_net_uid(net, skb_to_full_sk(skb)),
@@ -450,8 +451,7 @@ enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
 		.daddr = outer->remote,
 		.saddr = parms->local,
 		.flowi4_mark = parms->fwmark,
-		.flowi4_tos = parms->tos & TUNL_TOS_INHERIT ? 0 :
-			      parms->tos & INET_DSCP_MASK,
+		.flowi4_dscp = inet_dsfield_to_dscp(tunl_parms_dscp(parms)),
 		.flowi4_proto = parms->proto ?: IPPROTO_IPIP,
 		.flowi4_flags = outer->flow_flags,
 		.flowi4_multipath_hash = outer->hash,

@@ -304,7 +304,7 @@ static void icmp_look_up(struct icmp_way *way, const struct icmp_error *error,
 	struct flowi4 fl4 = {
 		.daddr = error->inner.daddr,
 		.saddr = error->inner.saddr,
-		.flowi4_tos = RT_TOS(error->inner.tos) & INET_DSCP_MASK,
+		.flowi4_dscp = ip4h_dscp(&error->inner),
 		.flowi4_proto = error->inner.protocol,
 		.flowi4_iif = LOOPBACK_IFINDEX,
 		.flowi4_l3mdev = l3mdev,
@@ -513,9 +513,9 @@ static bool icmp_route(struct sk_buff *skb, const struct icmp_error *error,
 			return false;
 		skb_dst_set(skb, &rt->dst);
 	} else if (type != RTN_UNICAST ||
-		   ip_route_input(skb, error->inner.daddr, error->inner.saddr,
-				  inet_dsfield_to_dscp(error->inner.tos),
-				  in)) {
+		   ip_route_input_noref(skb, error->inner.daddr,
+					error->inner.saddr,
+					ip4h_dscp(&error->inner), in)) {
 		return false;
 	}
 
@@ -606,7 +606,7 @@ static bool icmp_leads_to(struct sk_buff *skb, struct net_device *dev,
 			  const struct dst_entry *dst)
 {
 	const struct tunl_parms *parms = &config->parms;
-	struct flowi4 fl4 = {};
+	struct flowi4 fl4;
 	struct rtable *rt;
 	struct iphdr *iph;
 
@@ -615,15 +615,19 @@ static bool icmp_leads_to(struct sk_buff *skb, struct net_device *dev,
 		return false;
 
 	iph = (struct iphdr *)skb->data;
-	iph->tos = parms->tos & TUNL_TOS_INHERIT ? 0 :
-		   parms->tos & INET_DSCP_MASK;
+	iph->tos = tunl_parms_dscp(parms);
 	skb->mark = parms->fwmark;
 	skb->dev = dev;
 
-	flowi4_init_output(&fl4, netif_is_any_bridge_port(dev) ? 0 : dev->ifindex,
-			   skb->mark, RT_TOS(iph->tos) & INET_DSCP_MASK,
-			   RT_SCOPE_UNIVERSE, iph->protocol, 0, iph->daddr,
-			   iph->saddr, 0, 0, sock_net_uid(dev_net(dev), NULL));
+	fl4 = (struct flowi4) {
+		.daddr = iph->daddr,
+		.saddr = iph->saddr,
+		.flowi4_oif = netif_is_any_bridge_port(dev) ? 0 : dev->ifindex,
+		.flowi4_mark = skb->mark,
+		.flowi4_dscp = ip4h_dscp(iph),
+		.flowi4_proto = iph->protocol,
+		.flowi4_uid = sock_net_uid(dev_net(dev), NULL),
+	};
 	rt = __ip_route_output_key(dev_net(dev), &fl4);
 	if (IS_ERR(rt))
 		return false;

@@ -10,13 +10,13 @@
 
 #include "tunnel.h"
 
-static void ioctl_from_parms(compat_tunnel_parm *p,
+static void ioctl_from_parms(struct ip_tunnel_parm_kern *p,
 			     const struct net_device *dev)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	const struct tunl_parms *parms = &tunl->parms;
 
-	*p = (compat_tunnel_parm) {
+	*p = (struct ip_tunnel_parm_kern) {
 		.link = parms->link,
 		.iph.version = 4,
 		.iph.ihl = sizeof(struct iphdr) >> 2,
@@ -31,7 +31,7 @@ static void ioctl_from_parms(compat_tunnel_parm *p,
 }
 
 /* What a request says; the rest of @parms stays. */
-static int ioctl_to_parms(struct tunl_parms *parms, const compat_tunnel_parm *p,
+static int ioctl_to_parms(struct tunl_parms *parms, const struct ip_tunnel_parm_kern *p,
 			  bool stock)
 {
 	if (p->iph.version != 4 || p->iph.ihl != sizeof(struct iphdr) >> 2 ||
@@ -54,7 +54,7 @@ static int ioctl_to_parms(struct tunl_parms *parms, const compat_tunnel_parm *p,
  * they name.
  */
 static struct net_device *ioctl_find(struct net *underlay,
-				     const compat_tunnel_parm *p)
+				     const struct ip_tunnel_parm_kern *p)
 {
 	const struct tunl_parms parms = {
 		.local = p->iph.saddr,
@@ -65,7 +65,7 @@ static struct net_device *ioctl_find(struct net *underlay,
 	return tunl_config_find_stock(underlay, &parms);
 }
 
-static int ioctl_get(struct net_device *dev, compat_tunnel_parm *p,
+static int ioctl_get(struct net_device *dev, struct ip_tunnel_parm_kern *p,
 		     bool fallback)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
@@ -77,7 +77,7 @@ static int ioctl_get(struct net_device *dev, compat_tunnel_parm *p,
 	return 0;
 }
 
-static int ioctl_add(struct net *underlay, compat_tunnel_parm *p)
+static int ioctl_add(struct net *underlay, struct ip_tunnel_parm_kern *p)
 {
 	struct tunl_parms parms = {};
 	struct net_device *dev;
@@ -103,7 +103,7 @@ static int ioctl_add(struct net *underlay, compat_tunnel_parm *p)
 	return 0;
 }
 
-static int ioctl_change(struct net_device *dev, compat_tunnel_parm *p,
+static int ioctl_change(struct net_device *dev, struct ip_tunnel_parm_kern *p,
 			bool fallback)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
@@ -132,7 +132,7 @@ static int ioctl_change(struct net_device *dev, compat_tunnel_parm *p,
 	return err;
 }
 
-static int ioctl_delete(struct net_device *dev, compat_tunnel_parm *p,
+static int ioctl_delete(struct net_device *dev, struct ip_tunnel_parm_kern *p,
 			bool fallback)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
@@ -164,7 +164,7 @@ static int ioctl_delete(struct net_device *dev, compat_tunnel_parm *p,
  *
  * Return: 0 or a negative errno.
  */
-int tunl_ioctl_ctl(struct net_device *dev, compat_tunnel_parm *p, int cmd)
+int tunl_ioctl_ctl(struct net_device *dev, struct ip_tunnel_parm_kern *p, int cmd)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 	const struct tunl_net *tn = net_generic(tunl->underlay, tunl_net_id);
@@ -203,7 +203,7 @@ int tunl_ioctl(struct net_device *dev, struct ifreq *ifr, void __user *data,
 	       int cmd)
 {
 	struct ip_tunnel_parm user;
-	compat_tunnel_parm p = {};
+	struct ip_tunnel_parm_kern p = {};
 	int err;
 
 	if (copy_from_user(&user, data, sizeof(user)))

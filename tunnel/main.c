@@ -38,13 +38,10 @@ static void __net_exit main_net_pre_exit(struct net *net)
 	tunl_icmp_deafen(net);
 }
 
-static void __net_exit main_net_exit_batch_rtnl(struct list_head *nets,
-						struct list_head *kill)
+static void __net_exit main_net_exit_rtnl(struct net *net,
+					  struct list_head *kill)
 {
-	struct net *net;
-
-	list_for_each_entry(net, nets, exit_list)
-		tunl_device_delete_all(net, kill);
+	tunl_device_delete_all(net, kill);
 }
 
 static void __net_exit main_net_exit(struct net *net)
@@ -56,7 +53,7 @@ static struct pernet_operations main_net_ops = {
 	.init = main_net_init,
 	.pre_exit = main_net_pre_exit,
 	.exit = main_net_exit,
-	.exit_batch_rtnl = main_net_exit_batch_rtnl,
+	.exit_rtnl = main_net_exit_rtnl,
 	.id = &tunl_net_id,
 	.size = sizeof(struct tunl_net),
 };

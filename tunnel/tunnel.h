@@ -29,6 +29,12 @@ static inline bool tunl_skb_is_ipv4(const struct sk_buff *skb)
 	return likely(skb->protocol == htons(ETH_P_IP));
 }
 
+/* The DSCP that routes are looked up by: one from the inner header takes no part. */
+static inline u8 tunl_parms_dscp(const struct tunl_parms *parms)
+{
+	return parms->tos & TUNL_TOS_INHERIT ? 0 : parms->tos & INET_DSCP_MASK;
+}
+
 #define TUNL_MSG_NOT_CAPABLE \
 	"CAP_NET_ADMIN is needed where the tunnel was created"
 
@@ -275,7 +281,7 @@ void tunl_route_grow(const struct tunl_config *config);
 /* ioctl.c */
 int tunl_ioctl(struct net_device *dev, struct ifreq *ifr, void __user *data,
 	       int cmd);
-int tunl_ioctl_ctl(struct net_device *dev, compat_tunnel_parm *p, int cmd);
+int tunl_ioctl_ctl(struct net_device *dev, struct ip_tunnel_parm_kern *p, int cmd);
 
 /* icmp.c */
 int tunl_icmp_listen(struct net *net);
