@@ -16,6 +16,7 @@
 
 #include <linux/ip.h>
 #include <linux/kmod.h>
+#include <linux/local_lock.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
@@ -191,6 +192,15 @@ static int compat_sysctl(__VA_ARGS__)
 #endif
 
 /* ---- names ---- */
+
+/*
+ * Where bottom halves that are off exclude all others on a CPU, also on real-time
+ * kernels, what is per CPU needs no lock (6.11).
+ */
+#ifndef local_lock_nested_bh
+#define local_lock_nested_bh(lock) do { } while (0)
+#define local_unlock_nested_bh(lock) do { } while (0)
+#endif
 
 /*
  * A sysctl table ended with an empty entry; since 6.6, with the macro, entries are

@@ -6,6 +6,7 @@
  */
 #include <linux/delay.h>
 #include <linux/ip.h>
+#include <linux/local_lock.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <net/net_debug.h>
@@ -15,14 +16,17 @@
 
 /**
  * struct queue_cpu - packets of one CPU
- * @waiting:	packets, skb->data at their network header. Not locked: only that
- *		CPU, with bottom halves off
+ * @bh_lock:	of @waiting, @entered and @left, where bottom halves that are off exclude
+ *		nobody on that CPU (real-time kernels); else nothing
+ * @waiting:	packets, skb->data at their network header. Only that CPU, with bottom
+ *		halves off
  * @entered:	packets that ever came; written by that CPU only
- * @taken:	of them those that a poll has taken
+ * @taken:	of them those that a poll has taken; written by the poll only
  * @left:	of them those that have been received; written by that CPU only
  * @napi:	receives them
  */
 struct queue_cpu {
+	local_lock_t		bh_lock;
 	struct sk_buff_head	waiting;
 	unsigned int		entered;
 	unsigned int		taken;
@@ -52,17 +56,37 @@ static bool queue_wants_gro(const struct sk_buff *skb)
 	       dev->features & (NETIF_F_GRO_FRAGLIST | NETIF_F_GRO_UDP_FWD);
 }
 
+static struct sk_buff *queue_take(struct queue_cpu *queue)
+{
+	struct sk_buff *skb;
+
+	local_lock_nested_bh(&queue_cpus->bh_lock);
+	skb = __skb_dequeue(&queue->waiting);
+	local_unlock_nested_bh(&queue_cpus->bh_lock);
+	return skb;
+}
+
+/* The next poll may have begun, and left more behind it. */
+static void queue_leave(struct queue_cpu *queue, unsigned int taken)
+{
+	local_lock_nested_bh(&queue_cpus->bh_lock);
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT) || (int)(taken - queue->left) > 0)
+		WRITE_ONCE(queue->left, taken);
+	local_unlock_nested_bh(&queue_cpus->bh_lock);
+}
+
 static int queue_poll(struct napi_struct *napi, int budget)
 {
 	struct queue_cpu *queue = container_of(napi, struct queue_cpu, napi);
+	unsigned int taken = queue->taken;
 	struct sk_buff *skb;
 	LIST_HEAD(batch);
 	int n;
 
 	/* What the poll before left to the core has been received since. */
-	WRITE_ONCE(queue->left, queue->taken);
+	queue_leave(queue, taken);
 	for (n = 0; n < budget; n++) {
-		skb = __skb_dequeue(&queue->waiting);
+		skb = queue_take(queue);
 		if (!skb)
 			break;
 
@@ -79,10 +103,11 @@ static int queue_poll(struct napi_struct *napi, int budget)
 	 * is received by napi_complete_done(), or else when this returns.
 	 */
 	napi_gro_flush(napi, false);
-	queue->taken += n;
+	taken += n;
+	queue->taken = taken;
 	if (n < budget) {
 		napi_complete_done(napi, n);
-		WRITE_ONCE(queue->left, queue->taken);
+		queue_leave(queue, taken);
 	}
 	return n;
 }
@@ -99,17 +124,22 @@ static int queue_poll(struct napi_struct *napi, int budget)
  */
 bool ipip_queue_receive(struct sk_buff *skb)
 {
-	struct queue_cpu *queue = this_cpu_ptr(queue_cpus);
+	unsigned int max = READ_ONCE(net_hotdata.max_backlog);
+	struct queue_cpu *queue;
+	bool room;
 
 	DEBUG_NET_WARN_ON_ONCE(!in_softirq());
-	if (unlikely(skb_queue_len(&queue->waiting) >= READ_ONCE(net_hotdata.max_backlog)))
-		return false;
-
-	__skb_queue_tail(&queue->waiting, skb);
-	WRITE_ONCE(queue->entered, queue->entered + 1);
-	if (skb_queue_len(&queue->waiting) == 1)
-		napi_schedule(&queue->napi);
-	return true;
+	local_lock_nested_bh(&queue_cpus->bh_lock);
+	queue = this_cpu_ptr(queue_cpus);
+	room = skb_queue_len(&queue->waiting) < max;
+	if (likely(room)) {
+		__skb_queue_tail(&queue->waiting, skb);
+		WRITE_ONCE(queue->entered, queue->entered + 1);
+		if (skb_queue_len(&queue->waiting) == 1)
+			napi_schedule(&queue->napi);
+	}
+	local_unlock_nested_bh(&queue_cpus->bh_lock);
+	return room;
 }
 
 /**
@@ -154,6 +184,7 @@ int ipip_queue_init(void)
 
 	for_each_possible_cpu(cpu) {
 		queue = per_cpu_ptr(queue_cpus, cpu);
+		local_lock_init(&queue->bh_lock);
 		__skb_queue_head_init(&queue->waiting);
 		/* Nobody waits for packets of a device that nobody sees. */
 		set_bit(NAPI_STATE_NO_BUSY_POLL, &queue->napi.state);

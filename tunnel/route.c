@@ -52,7 +52,7 @@ struct route_bucket {
  * @bits:	logarithm of the number of buckets
  * @evicted:	routes in use that went for another, in this table
  * @free:	frees it after the last reader
- * @bucket:	touched by that CPU only, with bottom halves off
+ * @bucket:	touched by that CPU only, under tunl_cpu.bh_lock
  */
 struct route_table {
 	unsigned int		bits;
@@ -63,7 +63,7 @@ struct route_table {
 
 /**
  * struct tunl_routes - what one CPU remembers for one configuration
- * @fixed:	route to the fixed endpoint; that CPU only, with bottom halves off
+ * @fixed:	route to the fixed endpoint; that CPU only, under tunl_cpu.bh_lock
  * @table:	without a fixed endpoint: routes to all others; or NULL (RCU,
  *		replaced under RTNL)
  */
@@ -142,6 +142,21 @@ static struct route_entry *route_find(struct tunl_routes *routes,
 	return NULL;
 }
 
+static bool route_take(struct route_entry *entry, struct tunl_outer *outer)
+{
+	if (unlikely(!entry || !entry->route))
+		return false;
+	if (unlikely(!dst_check(&entry->route->dst, 0))) {
+		route_forget(entry);
+		return false;
+	}
+
+	outer->route = entry->route;
+	outer->local = entry->local;
+	outer->ids = &entry->ids;
+	return true;
+}
+
 /**
  * tunl_route_find() - a remembered route that is still good
  * @config:	configuration of the tunnel
@@ -156,25 +171,17 @@ static struct route_entry *route_find(struct tunl_routes *routes,
 bool tunl_route_find(const struct tunl_config *config, struct tunl_outer *outer)
 {
 	struct tunl_routes *routes;
-	struct route_entry *entry;
+	bool found;
 
 	if (unlikely(!config->routes))
 		return false;
 
+	local_lock_nested_bh(&tunl_cpu.bh_lock);
 	routes = this_cpu_ptr(config->routes);
-	entry = config->parms.remote ? &routes->fixed :
-				       route_find(routes, outer->remote);
-	if (unlikely(!entry || !entry->route))
-		return false;
-	if (unlikely(!dst_check(&entry->route->dst, 0))) {
-		route_forget(entry);
-		return false;
-	}
-
-	outer->route = entry->route;
-	outer->local = entry->local;
-	outer->ids = &entry->ids;
-	return true;
+	found = route_take(config->parms.remote ? &routes->fixed :
+			   route_find(routes, outer->remote), outer);
+	local_unlock_nested_bh(&tunl_cpu.bh_lock);
+	return found;
 }
 
 /* Where the endpoint is remembered already, else where there is room or will be. */
@@ -197,6 +204,18 @@ static struct route_entry *route_place(struct route_table *table, __be32 remote)
 	return &way[0];
 }
 
+static void route_put_into(struct route_entry *entry, struct tunl_outer *outer)
+{
+	route_forget(entry);
+	/* IDs of the same pair of addresses go on where they were. */
+	if (entry->remote != outer->remote || entry->local != outer->local)
+		entry->ids = (struct tunl_ids) { .df = get_random_u32() };
+	entry->route = outer->route;
+	entry->remote = outer->remote;
+	entry->local = outer->local;
+	outer->counted = false;
+}
+
 /**
  * tunl_route_keep() - remember a route
  * @config:	configuration of the tunnel
@@ -217,23 +236,16 @@ void tunl_route_keep(const struct tunl_config *config, struct tunl_outer *outer)
 	if (!outer->plain || !config->routes)
 		return;
 
+	local_lock_nested_bh(&tunl_cpu.bh_lock);
 	routes = this_cpu_ptr(config->routes);
 	table = rcu_dereference_bh(routes->table);
 	if (config->parms.remote)
 		entry = &routes->fixed;
 	else if (table)
 		entry = route_place(table, outer->remote);
-	if (!entry)
-		return;
-
-	route_forget(entry);
-	/* IDs of the same pair of addresses go on where they were. */
-	if (entry->remote != outer->remote || entry->local != outer->local)
-		entry->ids = (struct tunl_ids) { .df = get_random_u32() };
-	entry->route = outer->route;
-	entry->remote = outer->remote;
-	entry->local = outer->local;
-	outer->counted = false;
+	if (entry)
+		route_put_into(entry, outer);
+	local_unlock_nested_bh(&tunl_cpu.bh_lock);
 }
 
 static bool route_table_crowded(const struct route_table *table)

@@ -7,7 +7,9 @@
 
 #include <linux/ethtool.h>
 #include <linux/hash.h>
+#include <linux/local_lock.h>
 #include <linux/netdevice.h>
+#include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <linux/u64_stats_sync.h>
 #include <net/ip.h>
@@ -114,6 +116,23 @@ struct tunl_outer {
 	u32				hash;
 	u32				pmtu;
 };
+
+/**
+ * struct tunl_cpu - what serves all tunnels on one CPU
+ * @bh_lock:	of what is per CPU (remembered routes, IDs, @frames), where bottom halves
+ *		that are off exclude nobody on that CPU (real-time kernels); else nothing.
+ *		Innermost, and held for no call that sends
+ * @frames:	on real-time kernels: tunnels that tasks are in the middle of sending
+ *		through
+ * @depth:	on others: how many those are
+ */
+struct tunl_cpu {
+	local_lock_t		bh_lock;
+	struct hlist_head	frames;
+	unsigned int		depth;
+};
+
+DECLARE_PER_CPU(struct tunl_cpu, tunl_cpu);
 
 /* main.c */
 extern unsigned int tunl_net_id;

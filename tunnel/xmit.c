@@ -13,12 +13,61 @@
 
 #include "tunnel.h"
 
+DEFINE_PER_CPU(struct tunl_cpu, tunl_cpu) = {
+	.bh_lock = INIT_LOCAL_LOCK(bh_lock),
+};
+
+/* On a real-time kernel: a tunnel that @task is in the middle of sending through. */
+struct xmit_frame {
+	struct hlist_node		node;
+	const struct task_struct	*task;
+};
+
 /*
- * Tunnels that this CPU is in the middle of sending through. Of its own: the
- * core counts devices without a qdisc only, and a qdisc need not take a packet
- * off the stack. Bottom halves are off.
+ * Tunnels that are being sent through on this stack. Counted here: the core counts
+ * devices without a qdisc only, and a qdisc need not take a packet off the stack.
+ * Bottom halves are off, so the stack is this CPU's; but a real-time kernel may be in the
+ * middle of several tasks' sending.
  */
-static DEFINE_PER_CPU(unsigned int, xmit_depth);
+static unsigned int xmit_depth(void)
+{
+	const struct xmit_frame *frame;
+	unsigned int depth = 0;
+
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		return __this_cpu_read(tunl_cpu.depth);
+
+	local_lock_nested_bh(&tunl_cpu.bh_lock);
+	hlist_for_each_entry(frame, this_cpu_ptr(&tunl_cpu.frames), node)
+		depth += frame->task == current;
+	local_unlock_nested_bh(&tunl_cpu.bh_lock);
+	return depth;
+}
+
+static void xmit_enter(struct xmit_frame *frame)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		__this_cpu_inc(tunl_cpu.depth);
+		return;
+	}
+
+	frame->task = current;
+	local_lock_nested_bh(&tunl_cpu.bh_lock);
+	hlist_add_head(&frame->node, this_cpu_ptr(&tunl_cpu.frames));
+	local_unlock_nested_bh(&tunl_cpu.bh_lock);
+}
+
+static void xmit_leave(struct xmit_frame *frame)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		__this_cpu_dec(tunl_cpu.depth);
+		return;
+	}
+
+	local_lock_nested_bh(&tunl_cpu.bh_lock);
+	hlist_del(&frame->node);
+	local_unlock_nested_bh(&tunl_cpu.bh_lock);
+}
 
 /* A label stack: nothing in it can be wrong but its length. */
 static enum tunl_verdict xmit_validate_mpls(struct sk_buff *skb, u8 mode)
@@ -28,8 +77,7 @@ static enum tunl_verdict xmit_validate_mpls(struct sk_buff *skb, u8 mode)
 	if (skb_network_offset(skb) ||
 	    !pskb_may_pull(skb, sizeof(struct mpls_shim_hdr)))
 		return TUNL_MALFORMED;
-	return __this_cpu_read(xmit_depth) < TUNL_NESTING_MAX ?
-	       TUNL_OK : TUNL_LOOP_NESTED;
+	return xmit_depth() < TUNL_NESTING_MAX ? TUNL_OK : TUNL_LOOP_NESTED;
 }
 
 /*
@@ -101,7 +149,7 @@ static bool xmit_is_redirect(const struct sk_buff *skb)
 static bool xmit_is_circle(const struct sk_buff *skb,
 			   const struct tunl_config *config, u8 protocol)
 {
-	if (unlikely(__this_cpu_read(xmit_depth) >= TUNL_NESTING_MAX))
+	if (unlikely(xmit_depth() >= TUNL_NESTING_MAX))
 		return true;
 	if (unlikely(config->parms.external || config->header.encap.type))
 		return (protocol == IPPROTO_IPIP || protocol == IPPROTO_UDP) &&
@@ -321,7 +369,11 @@ static void xmit_ident(struct iphdr *iph, struct net *net,
 {
 	if (unlikely(!outer->ids)) {
 		__ip_select_ident(net, iph, segments);
-	} else if (outer->frag_off) {
+		return;
+	}
+
+	local_lock_nested_bh(&tunl_cpu.bh_lock);
+	if (outer->frag_off) {
 		iph->id = htons(outer->ids->df);
 		outer->ids->df += segments;
 	} else if (likely(segments == 1 && iph->protocol == IPPROTO_IPIP)) {
@@ -329,6 +381,7 @@ static void xmit_ident(struct iphdr *iph, struct net *net,
 	} else {
 		__ip_select_ident(net, iph, segments);
 	}
+	local_unlock_nested_bh(&tunl_cpu.bh_lock);
 }
 
 /*
@@ -487,6 +540,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct tunl_header external;
 	enum tunl_verdict verdict;
 	struct tunl_config *config;
+	struct xmit_frame frame;
 	unsigned int len;
 	int err;
 
@@ -520,9 +574,9 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		goto complain;
 
 	/* net_xmit_eval() evaluates its argument twice. */
-	__this_cpu_inc(xmit_depth);
+	xmit_enter(&frame);
 	err = ip_local_out(tunl->underlay, NULL, skb);
-	__this_cpu_dec(xmit_depth);
+	xmit_leave(&frame);
 	if (likely(!net_xmit_eval(err)))
 		dev_sw_netstats_tx_add(dev, 1, len);
 	else
