@@ -217,6 +217,46 @@ bond() { # KIND
 	for i in 1 2; do must ip -n a link del "port$i"; done
 }
 
+# "ip" sets no mode of a team; with a mode, each port is given the team's address.
+team_mode() { # TEAM MODE
+	ns a /usr/bin/python3 -IS - "$1" "$2" <<-'END'
+		import socket, struct, sys
+		sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+		def attribute(kind, data):
+		    return struct.pack("=HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
+		def call(family, command, data):
+		    sock.send(struct.pack("=IHHIIBBH", 20 + len(data), family, 5, 1, 0, command, 1, 0) + data)
+		    return sock.recv(65536)
+		family = call(16, 3, attribute(2, b"team\0"))
+		at = family.index(struct.pack("=HH", 6, 1))  # CTRL_ATTR_FAMILY_ID
+		family, = struct.unpack_from("=H", family, at + 4)
+		option = attribute(1, b"mode\0") + attribute(3, b"\5") + attribute(4, sys.argv[2].encode() + b"\0")
+		reply = call(family, 1, attribute(1, struct.pack("=I", socket.if_nametoindex(sys.argv[1]))) +
+		             attribute(0x8002, attribute(0x8001, option)))
+		sys.exit(struct.unpack_from("=i", reply, 16)[0] != 0)
+	END
+}
+
+team() {
+	local i
+
+	modprobe -q team || { note "no team here"; return; }
+	must ip -n a link add team type team
+	must team_mode team roundrobin
+	for i in 1 2; do
+		must ip -n a link add "port$i" type tunl
+		must ip -n a link set "port$i" address "10.0.$i.1" broadcast "10.0.$i.2"
+		must ip -n a link set "port$i" master team
+	done
+	must ip -n a link set team up
+	for i in 1 2; do
+		check "port $i of a team sends from its own local address" \
+			arrives_as "a/port$i" "b/eth$i" "src=10.0.$i.1" "dst=10.0.$i.2" -- src=10.9.2.1 dst=10.5.0.7
+	done
+	must ip -n a link del team
+	for i in 1 2; do must ip -n a link del "port$i"; done
+}
+
 # A port of a VRF has a link address of its own: what an administrator sets at once, too.
 vrf_port() {
 	must ip -n a link add red type vrf table 7
@@ -310,5 +350,6 @@ group
 must route replace default via 10.0.2.2
 bond tunl
 bond ipip
+team
 vrf_port
 ktap_end

@@ -348,14 +348,17 @@ bool tunl_device_is_ours(const struct net_device *dev)
 	       dev->rtnl_link_ops == &tunl_link_ops_stock;
 }
 
-/* Team does not announce a new port before it sets the port's address. */
+/*
+ * Team does not announce a new port before it sets the port's address; and an empty team
+ * is still an Ethernet, with an address as long as that, whose first bytes a port gets.
+ */
 static bool device_is_teams_address(const struct net_device *dev,
 				    const void *addr)
 {
 	const struct net_device *other;
 
 	for_each_netdev(dev_net(dev), other)
-		if (netif_is_team_master(other) && other->type == dev->type &&
+		if (netif_is_team_master(other) &&
 		    !memcmp(other->dev_addr, addr, dev->addr_len))
 			return true;
 	return false;
