@@ -113,6 +113,19 @@ ip -n m link set tunl netns a
 endpoint_a a tunl
 check "moved back: it carries" echoes a 10.9.0.2
 
+# --- made in a namespace that is not its underlay: moved at once, or there from the
+# beginning (6.15)
+
+# a number for it there, if the device that was moved has not brought one
+ip -n m netns set a auto 2>/dev/null
+check "link-netns: made away from its underlay" ip -n m link add away link-netns a type ipip remote 10.0.2.2
+ip -n m addr add 10.9.0.1/32 dev away
+ip -n m link set away up
+ip -n m route add 10.9.0.3 dev away
+check "link-netns: packets leave by the underlay that was asked for" echoes m 10.9.0.3
+check "link-netns: ip says which that is" grep -q 'link-netns a' <<<"$(ip -n m -d link show away)"
+ip -n m link del away
+
 # --- changes under traffic
 
 flood() { background flood "$1" ping -n -f -q 10.9.0.2; }
