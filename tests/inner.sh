@@ -104,10 +104,10 @@ must tc -n a filter add dev eth0 ingress protocol ip matchall action mirred egre
 forget a
 check_eq "redirected to the tunnel, routed elsewhere" "$(told h h/eth0 src=10.1.0.2 dst=10.6.0.1)" "$answer"
 check_not "the route that it did not take has learned nothing" grep mtu <<<"$(ip -n a route get 10.6.0.1)"
-before=$(tx_counter a tunl tx_drop_too_big)
+too_big=$(tx_counter a tunl tx_drop_too_big)
 check_eq "redirected to the tunnel, and for its own address: nobody is told" \
 	"$(told h h/eth0 src=10.1.0.2 dst=10.9.0.1)" lost
-check_eq "counted as too big, too" "$(tx_counter a tunl tx_drop_too_big)" $((before + 1))
+check_eq "counted as too big, too" "$(tx_counter a tunl tx_drop_too_big)" $((too_big + 1))
 tc -n a qdisc del dev eth0 clsact
 ip -n a route del 10.6.0.0/16
 
