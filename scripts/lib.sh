@@ -8,12 +8,12 @@ TUNL_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 TUNL_CACHE=${TUNL_CACHE:-/var/cache/tunl}
 export TUNL_TOP TUNL_CACHE
 
-kernel_table() { # its lines: NAME SUITE SERIES FLAVOUR CHECKED
+kernel_table() { # its lines: NAME SUITE SERIES FLAVOUR CHECK FULL
 	sed '/^#/d' "$TUNL_TOP/scripts/kernel.table"
 }
-# Those that the tests run on unless others are asked for, the oldest first.
+# Those that every test runs on, the oldest first.
 # shellcheck disable=SC2034
-mapfile -t TUNL_KERNELS < <(kernel_table | awk '$5 == "yes" { print $1 }')
+mapfile -t TUNL_KERNELS < <(kernel_table | awk '$5 == "all" { print $1 }')
 
 # Package sets, installed by whoever needs them first.  The guests run on this
 # machine's userland, so what a test calls is installed here too.

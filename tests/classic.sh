@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=240
+# tunl-test: guests=1 suite=fast engine=qemu timeout=240 core=yes
 #
 # The example of 1994 with its own commands and with today's.
 #

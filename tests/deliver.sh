@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=240
+# tunl-test: guests=1 suite=fast engine=qemu timeout=240 core=yes
 #
 # Where an unwrapped packet appears: net.ipv4.ipip.deliver.
 #

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=300
+# tunl-test: guests=1 suite=fast engine=qemu timeout=300 core=yes
 #
 # The device: its shape, its coming and going, where it may be.
 #

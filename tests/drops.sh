@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=60
+# tunl-test: guests=1 suite=fast engine=qemu timeout=60 core=yes
 #
 # Every drop has a name: in a counter, in the documentation, in the trace.
 #

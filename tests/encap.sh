@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=300
+# tunl-test: guests=1 suite=fast engine=qemu timeout=300 core=yes
 #
 # UDP between the outer header and the inner packet: `encap fou` and `encap gue`.
 #

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=240
+# tunl-test: guests=1 suite=fast engine=qemu timeout=240 core=yes
 #
 # Every field of the outer header on the way in, and what an outer header does
 # to the inner one on the way out.

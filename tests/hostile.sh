@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=200
+# tunl-test: guests=1 suite=fast engine=qemu timeout=200 core=yes
 #
 # Packets of which anything may be wrong, many of them (tests/hostile.c).  What
 # goes in comes out, or is in exactly one counter; and nothing breaks.

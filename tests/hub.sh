@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=90
+# tunl-test: guests=1 suite=fast engine=qemu timeout=90 core=yes
 #
 # A hub, whose one tunnel serves two spokes: what one sends to the other comes in by the
 # tunnel and leaves by it.

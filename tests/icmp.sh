@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=300
+# tunl-test: guests=1 suite=fast engine=qemu timeout=300 core=yes
 #
 # ICMP errors about outer packets (RFC 2003 §4): what becomes of them, with
 # quotes long and short, and of those that are not true.  Only tunnel.ko is

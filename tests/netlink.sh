@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=300
+# tunl-test: guests=1 suite=fast engine=qemu timeout=300 core=yes
 #
 # The attributes of kind tunl: set, changed, shown, refused.
 #

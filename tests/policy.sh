@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=400
+# tunl-test: guests=1 suite=fast engine=qemu timeout=400 core=yes
 #
 # Whom ipip.ko believes: net.ipv4.ipip.accept.
 #

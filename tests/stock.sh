@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=200
+# tunl-test: guests=1 suite=fast engine=qemu timeout=200 core=yes
 #
 # Stock iproute2, as for the kernel's own ipip: ip link, ip tunnel, tunl0.
 #
