@@ -79,6 +79,7 @@ uninstall-programs:
 install-dkms:
 	install -D -m 644 -t $(SRC) Kbuild COPYING
 	install -D -m 644 -t $(SRC)/include include/*.h include/Kbuild
+	install -D -m 644 -t $(SRC)/include/compat/net include/compat/net/*.h
 	for module in tunnel ipip; do \
 		install -D -m 644 -t $(SRC)/$$module $$module/Kbuild \
 			$$(ls $$module/*.[ch] | grep -v '\.mod\.c$$') || exit; \

@@ -8,7 +8,7 @@
  * "ANSWER: TEXT". The first of the texts that is found there, blanks counting as one,
  * is the answer, and the macro COMPAT_NAME_ANSWER is defined; ABSENT is the answer where
  * none is, if it is among the forms, and else the build ends with the probe's name.
- * include/Kbuild asks. Never compare LINUX_VERSION_CODE: stable series and vendors take
+ * include/Kbuild asks. A header that some kernels lack altogether is in compat/. Never compare LINUX_VERSION_CODE: stable series and vendors take
  * over changes with the version of before.
  */
 #ifndef _TUNL_COMPAT_H
@@ -28,6 +28,7 @@
 #include <net/ip.h>
 #include <net/ip_tunnels.h>
 #include <net/net_namespace.h>
+#include <net/protocol.h>
 #include <net/route.h>
 #include <net/rtnetlink.h>
 
@@ -88,6 +89,94 @@ static inline struct net_device *alloc_netdev_dummy(int sizeof_priv)
 }
 #endif
 
+/*
+ * An address was bytes in the device, to be written (5.15; stable kernels have the
+ * function, with another type).
+ *
+ * probe: DEV_ADDR_SET linux/netdevice.h
+ *	PRESENT: __dev_addr_set(struct net_device *dev, const void *addr,
+ *	BYTES: __dev_addr_set(struct net_device *dev, const u8 *addr,
+ *	ABSENT
+ */
+#ifdef COMPAT_DEV_ADDR_SET_BYTES
+#define __dev_addr_set(dev, addr, len) \
+	__dev_addr_set(dev, (const u8 *)(addr), len)
+#elif defined(COMPAT_DEV_ADDR_SET_ABSENT)
+#define __dev_addr_set(dev, addr, len) memcpy((dev)->dev_addr, addr, len)
+#endif
+
+/* ---- a device's counters ----
+ *
+ * Those that all CPUs share were plain numbers (6.2, and stable kernels): counted as
+ * they are today.
+ */
+#ifndef DEV_STATS_INC
+#define DEV_STATS_INC(dev, field) \
+	atomic_long_inc((atomic_long_t *)&(dev)->stats.field)
+#endif
+
+/*
+ * Packets that were dropped were counted in one number, not per CPU (5.18).
+ *
+ * probe: RX_DROPPED linux/netdevice.h
+ *	PER_CPU: DEV_CORE_STATS_INC(rx_dropped)
+ *	SHARED: atomic_long_t rx_dropped;
+ */
+#ifdef COMPAT_RX_DROPPED_SHARED
+static inline void dev_core_stats_rx_dropped_inc(struct net_device *dev)
+{
+	atomic_long_inc(&dev->rx_dropped);
+}
+#endif
+
+/*
+ * probe: TX_ADD linux/netdevice.h
+ *	PRESENT: dev_sw_netstats_tx_add(struct net_device *dev,
+ *	ABSENT
+ */
+#ifdef COMPAT_TX_ADD_ABSENT
+static inline void dev_sw_netstats_tx_add(struct net_device *dev,
+					  unsigned int packets,
+					  unsigned int len)
+{
+	struct pcpu_sw_netstats *tstats = this_cpu_ptr(dev->tstats);
+
+	u64_stats_update_begin(&tstats->syncp);
+	tstats->tx_bytes += len;
+	tstats->tx_packets += packets;
+	u64_stats_update_end(&tstats->syncp);
+}
+#endif
+
+/*
+ * probe: GET_TSTATS64 linux/netdevice.h
+ *	PRESENT: dev_get_tstats64(struct net_device *dev,
+ *	ABSENT
+ */
+#ifdef COMPAT_GET_TSTATS64_ABSENT
+static inline void dev_get_tstats64(struct net_device *dev,
+				    struct rtnl_link_stats64 *stats)
+{
+	netdev_stats_to_stats64(stats, &dev->stats);
+	dev_fetch_sw_netstats(stats, dev->tstats);
+}
+#endif
+
+/*
+ * The driver made and freed them itself (6.7, and stable kernels): see link_init()
+ * below.
+ *
+ * probe: PCPU_STAT_TYPE linux/netdevice.h
+ *	PRESENT: enum netdev_stat_type pcpu_stat_type
+ *	ABSENT
+ */
+static inline void compat_set_tstats(struct net_device *dev)
+{
+#ifdef COMPAT_PCPU_STAT_TYPE_PRESENT
+	dev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
+#endif
+}
+
 /* ---- callbacks ----
  *
  * Where the kernel calls one with other parameters than today's, a macro of its name
@@ -113,6 +202,56 @@ static void __net_exit main_net_exit_rtnl(struct list_head *nets, \
 		compat_net_exit_rtnl(net, kill); \
 } \
 static void __net_exit compat_net_exit_rtnl(__VA_ARGS__)
+#endif
+
+#ifdef COMPAT_PCPU_STAT_TYPE_ABSENT
+#define link_init(...) \
+compat_link_init(__VA_ARGS__); \
+static int link_init(struct net_device *dev) \
+{ \
+	int err; \
+\
+	dev->tstats = netdev_alloc_pcpu_stats(struct pcpu_sw_netstats); \
+	if (!dev->tstats) \
+		return -ENOMEM; \
+	err = compat_link_init(dev); \
+	if (err) \
+		free_percpu(dev->tstats); \
+	return err; \
+} \
+static int compat_link_init(__VA_ARGS__)
+
+#define link_destroy(...) \
+compat_link_destroy(__VA_ARGS__); \
+static void link_destroy(struct net_device *dev) \
+{ \
+	compat_link_destroy(dev); \
+	free_percpu(dev->tstats); \
+} \
+static void compat_link_destroy(__VA_ARGS__)
+#endif
+
+/*
+ * One callback was for all of a device's ioctls, with the pointer in the request (5.15).
+ * It is asked for what every kind of device has, too, and by the kernel itself: then the
+ * request has no pointer.
+ *
+ * probe: SIOCDEVPRIVATE linux/netdevice.h
+ *	PRESENT: (*ndo_siocdevprivate)(struct net_device *
+ *	ALL: (*ndo_do_ioctl)(struct net_device *
+ */
+#ifdef COMPAT_SIOCDEVPRIVATE_ALL
+#define ndo_siocdevprivate ndo_do_ioctl
+#define link_siocdevprivate(...) \
+compat_siocdevprivate(__VA_ARGS__); \
+static int link_siocdevprivate(struct net_device *dev, struct ifreq *ifr, \
+			       int cmd) \
+{ \
+	if (cmd < SIOCDEVPRIVATE || cmd > SIOCDEVPRIVATE + 15) \
+		return -EOPNOTSUPP; \
+	return compat_siocdevprivate(dev, ifr, ifr->ifr_data, cmd); \
+} \
+static int compat_siocdevprivate(__VA_ARGS__)
 #endif
 
 /*
@@ -192,6 +331,113 @@ static int compat_sysctl(__VA_ARGS__)
 #endif
 
 /* ---- names ---- */
+
+/*
+ * Before there were these reasons (6.0), a drop had none for dropwatch and perf: only
+ * the counters and the tracepoints of the modules name it.
+ */
+#ifndef DEFINE_DROP_REASON
+enum compat_drop_reason { COMPAT_NO_DROP_REASON };
+
+#define skb_drop_reason compat_drop_reason
+#define kfree_skb_reason(skb, reason) kfree_skb(skb)
+#define SKB_DROP_REASON_CPU_BACKLOG COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_IP_CSUM COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_IP_INHDR COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_IP_INNOROUTES COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_IP_NOPROTO COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_IP_OUTNOROUTES COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_NOMEM COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_NOT_SPECIFIED COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_PKT_TOO_BIG COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_UNHANDLED_PROTO COMPAT_NO_DROP_REASON
+#define SKB_DROP_REASON_XFRM_POLICY COMPAT_NO_DROP_REASON
+#endif
+
+/*
+ * A protocol had to say that it knows of namespaces (5.14), or was not registered.
+ *
+ * probe: NETNS_OK net/protocol.h
+ *	WANTED: netns_ok:1,
+ *	ABSENT
+ */
+#ifdef COMPAT_NETNS_OK_WANTED
+#define no_policy netns_ok = 1, .no_policy
+#endif
+
+/*
+ * How many packets a poll may take was a parameter (5.19).
+ *
+ * probe: NAPI_ADD linux/netdevice.h
+ *	PRESENT: netif_napi_add(struct net_device *dev, struct napi_struct *napi, int (*poll)(struct napi_struct *, int))
+ *	WEIGHT: netif_napi_add(struct net_device *dev, struct napi_struct *napi, int (*poll)(struct napi_struct *, int), int weight)
+ */
+#ifdef COMPAT_NAPI_ADD_WEIGHT
+#define netif_napi_add(dev, napi, poll) \
+	netif_napi_add(dev, napi, poll, NAPI_POLL_WEIGHT)
+#endif
+
+/*
+ * Who reads from a process turned interrupts off on 32-bit machines with one processor
+ * by functions of another name (6.3).
+ *
+ * probe: FETCH_IRQ linux/u64_stats_sync.h
+ *	PRESENT: u64_stats_fetch_begin_irq(const struct u64_stats_sync *
+ *	ABSENT
+ */
+#ifdef COMPAT_FETCH_IRQ_PRESENT
+#define u64_stats_fetch_begin u64_stats_fetch_begin_irq
+#define u64_stats_fetch_retry u64_stats_fetch_retry_irq
+#endif
+
+/*
+ * Whom a new device is reported to was nobody in particular (6.2).
+ *
+ * probe: CONFIGURE_LINK net/rtnetlink.h
+ *	PRESENT: rtnl_configure_link(struct net_device *dev, const struct ifinfomsg *ifm, u32
+ *	SHORT: rtnl_configure_link(struct net_device *dev, const struct ifinfomsg *ifm);
+ */
+#ifdef COMPAT_CONFIGURE_LINK_SHORT
+#define rtnl_configure_link(dev, ifm, portid, nlh) rtnl_configure_link(dev, ifm)
+#endif
+
+/*
+ * A listener was not told of the nexthops there were already (5.11).
+ *
+ * probe: NEXTHOP_NOTIFIER net/nexthop.h
+ *	PRESENT: register_nexthop_notifier(struct net *net, struct notifier_block *nb, struct
+ *	SHORT: register_nexthop_notifier(struct net *net, struct notifier_block *nb);
+ */
+#ifdef COMPAT_NEXTHOP_NOTIFIER_SHORT
+#define register_nexthop_notifier(net, nb, extack) \
+	register_nexthop_notifier(net, nb)
+#endif
+
+/*
+ * The bounds of learned path MTUs were one pair for all netns, and private to IPv4
+ * (5.18): there an administrator's figures are not known, and the defaults count.
+ *
+ * probe: RT_MIN_PMTU net/netns/ipv4.h
+ *	PRESENT: u32 ip_rt_min_pmtu;
+ *	ABSENT
+ */
+static inline u32 compat_rt_min_pmtu(const struct net *net)
+{
+#ifdef COMPAT_RT_MIN_PMTU_PRESENT
+	return READ_ONCE(net->ipv4.ip_rt_min_pmtu);
+#else
+	return 512 + 20 + 20;
+#endif
+}
+
+static inline int compat_rt_mtu_expires(const struct net *net)
+{
+#ifdef COMPAT_RT_MIN_PMTU_PRESENT
+	return READ_ONCE(net->ipv4.ip_rt_mtu_expires);
+#else
+	return 10 * 60 * HZ;
+#endif
+}
 
 /*
  * Where bottom halves that are off exclude all others on a CPU, also on real-time
@@ -297,6 +543,128 @@ compat_tun_rx_dst(struct sk_buff *skb, const unsigned long *flags,
 #endif
 
 /*
+ * Metadata said nothing of UDP between the headers (6.4, and stable kernels), and
+ * nothing of how the outer route is looked up (6.0).
+ *
+ * probe: METADATA_ENCAP net/ip_tunnels.h
+ *	PRESENT: struct ip_tunnel_info { struct ip_tunnel_key key; struct ip_tunnel_encap encap;
+ *	ABSENT
+ *
+ * probe: METADATA_FLOW_FLAGS net/ip_tunnels.h
+ *	PRESENT: __u8 flow_flags;
+ *	ABSENT
+ */
+static inline struct ip_tunnel_encap
+compat_metadata_encap(const struct ip_tunnel_info *info)
+{
+#ifdef COMPAT_METADATA_ENCAP_PRESENT
+	return info->encap;
+#else
+	return (struct ip_tunnel_encap) { .type = TUNNEL_ENCAP_NONE };
+#endif
+}
+
+static inline void compat_metadata_set_ports(struct ip_tunnel_info *info,
+					     __be16 source, __be16 dest)
+{
+#ifdef COMPAT_METADATA_ENCAP_PRESENT
+	info->encap.sport = source;
+	info->encap.dport = dest;
+#endif
+}
+
+static inline u8 compat_metadata_flow_flags(const struct ip_tunnel_info *info)
+{
+#ifdef COMPAT_METADATA_FLOW_FLAGS_PRESENT
+	return info->key.flow_flags;
+#else
+	return 0;
+#endif
+}
+
+/*
+ * What goes between the headers was asked of the kernel's own struct ip_tunnel (6.4, and
+ * stable kernels).
+ *
+ * probe: TUNNEL_ENCAP net/ip_tunnels.h
+ *	PRESENT: ip_tunnel_encap(struct sk_buff *skb, struct ip_tunnel_encap *
+ *	TUNNEL: ip_tunnel_encap(struct sk_buff *skb, struct ip_tunnel *
+ */
+#ifdef COMPAT_TUNNEL_ENCAP_TUNNEL
+static inline int compat_tunnel_encap(struct sk_buff *skb,
+				      struct ip_tunnel_encap *encap,
+				      u8 *protocol, struct flowi4 *fl4)
+{
+	const struct ip_tunnel_encap_ops *ops;
+	int err = -EINVAL;
+
+	if (encap->type == TUNNEL_ENCAP_NONE)
+		return 0;
+	if (encap->type >= MAX_IPTUN_ENCAP_OPS)
+		return -EINVAL;
+
+	rcu_read_lock();
+	ops = rcu_dereference(iptun_encaps[encap->type]);
+	if (ops && ops->build_header)
+		err = ops->build_header(skb, encap, protocol, fl4);
+	rcu_read_unlock();
+	return err;
+}
+
+#define ip_tunnel_encap(skb, encap, protocol, fl4) \
+	compat_tunnel_encap(skb, encap, protocol, fl4)
+#endif
+
+/*
+ * Each kind of tunnel read these attributes itself (6.1).
+ *
+ * probe: ENCAP_PARMS net/ip_tunnels.h
+ *	PRESENT: ip_tunnel_netlink_encap_parms(struct nlattr *
+ *	ABSENT
+ */
+#ifdef COMPAT_ENCAP_PARMS_ABSENT
+static inline bool ip_tunnel_netlink_encap_parms(struct nlattr *data[],
+						 struct ip_tunnel_encap *encap)
+{
+	*encap = (struct ip_tunnel_encap) { .type = TUNNEL_ENCAP_NONE };
+	if (!data)
+		return false;
+
+	if (data[IFLA_IPTUN_ENCAP_TYPE])
+		encap->type = nla_get_u16(data[IFLA_IPTUN_ENCAP_TYPE]);
+	if (data[IFLA_IPTUN_ENCAP_FLAGS])
+		encap->flags = nla_get_u16(data[IFLA_IPTUN_ENCAP_FLAGS]);
+	if (data[IFLA_IPTUN_ENCAP_SPORT])
+		encap->sport = nla_get_be16(data[IFLA_IPTUN_ENCAP_SPORT]);
+	if (data[IFLA_IPTUN_ENCAP_DPORT])
+		encap->dport = nla_get_be16(data[IFLA_IPTUN_ENCAP_DPORT]);
+	return data[IFLA_IPTUN_ENCAP_TYPE] || data[IFLA_IPTUN_ENCAP_FLAGS] ||
+	       data[IFLA_IPTUN_ENCAP_SPORT] || data[IFLA_IPTUN_ENCAP_DPORT];
+}
+#endif
+
+/*
+ * Nothing bounded what a tunnel asks to be left free in front of a packet (2026, stable
+ * kernels too). The bound is the kernel's.
+ *
+ * probe: LIMIT_HEADROOM net/ip_tunnels.h
+ *	PRESENT: ip_tunnel_limit_headroom(unsigned int
+ *	ABSENT
+ */
+#ifdef COMPAT_LIMIT_HEADROOM_ABSENT
+static inline unsigned int ip_tunnel_limit_headroom(unsigned int headroom)
+{
+	return min(headroom, 512U);
+}
+#endif
+
+/*
+ * In a VRF, routes were looked up by the VRF as the outgoing device (5.18, and stable
+ * kernels). There is no way to have both on such a kernel.
+ *
+ * probe: L3MDEV net/flow.h
+ *	PRESENT: #define flowi4_l3mdev
+ *
  * Routes were looked up by a TOS, a number (6.18). To kernels that have IPTOS_RT_MASK,
  * its upper three bits do not matter, and rules cannot have them.
  *

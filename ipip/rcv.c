@@ -139,10 +139,9 @@ static struct metadata_dst *rcv_metadata(struct sk_buff *skb)
 	if (outer->frag_off & htons(IP_DF))
 		__set_bit(IP_TUNNEL_DONT_FRAGMENT_BIT, flags);
 	metadata = ip_tun_rx_dst(skb, flags, 0, 0);
-	if (metadata && outer->protocol == IPPROTO_UDP) {
-		metadata->u.tun_info.encap.sport = udp->source;
-		metadata->u.tun_info.encap.dport = udp->dest;
-	}
+	if (metadata && outer->protocol == IPPROTO_UDP)
+		compat_metadata_set_ports(&metadata->u.tun_info, udp->source,
+					  udp->dest);
 	return metadata;
 }
 

@@ -7,6 +7,7 @@
 #include <linux/seq_file.h>
 #include <linux/seq_file_net.h>
 
+#include "compat.h"
 #include "ipip.h"
 
 #define CREATE_TRACE_POINTS

@@ -137,6 +137,13 @@ static int link_neigh_construct(struct net_device *dev, struct neighbour *neigh)
 	return 0;
 }
 
+/* "ip tunnel" and the like. */
+static int link_siocdevprivate(struct net_device *dev, struct ifreq *ifr,
+			       void __user *data, int cmd)
+{
+	return tunl_ioctl(dev, data, cmd);
+}
+
 static const struct net_device_ops link_ops = {
 	.ndo_init = link_init,
 	.ndo_uninit = link_uninit,
@@ -147,7 +154,7 @@ static const struct net_device_ops link_ops = {
 	.ndo_get_stats64 = dev_get_tstats64,
 	.ndo_get_iflink = link_get_iflink,
 	.ndo_neigh_construct = link_neigh_construct,
-	.ndo_siocdevprivate = tunl_ioctl,
+	.ndo_siocdevprivate = link_siocdevprivate,
 	.ndo_tunnel_ctl = tunl_ioctl_ctl,
 };
 
@@ -176,7 +183,7 @@ static void link_setup(struct net_device *dev)
 	dev->hw_features |= LINK_FEATURES;
 	compat_set_lltx(dev);
 
-	dev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
+	compat_set_tstats(dev);
 	dev->needs_free_netdev = true;
 	dev->priv_destructor = link_destroy;
 

@@ -644,10 +644,10 @@ static void icmp_remember_mtu(struct net *net, const struct icmp_error *error,
 	struct tunl_fault *fault = &tunl->fault;
 
 	spin_lock_bh(&fault->lock);
-	WRITE_ONCE(fault->mtu, max(mtu, READ_ONCE(net->ipv4.ip_rt_min_pmtu)));
+	WRITE_ONCE(fault->mtu, max(mtu, compat_rt_min_pmtu(net)));
 	WRITE_ONCE(fault->mtu_remote, error->outer.daddr);
 	WRITE_ONCE(fault->mtu_expires,
-		   jiffies + READ_ONCE(net->ipv4.ip_rt_mtu_expires));
+		   jiffies + compat_rt_mtu_expires(net));
 	WRITE_ONCE(fault->pending, fault->pending | TUNL_FAULT_MTU);
 	spin_unlock_bh(&fault->lock);
 }
@@ -734,7 +734,7 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 
 	icmp_learn_mtu(net, skb, error, config, mtu);
 	if (inner_df && origin == ICMP_ORIGIN_YES && mtu > error->overhead &&
-	    mtu >= READ_ONCE(net->ipv4.ip_rt_min_pmtu) &&
+	    mtu >= compat_rt_min_pmtu(net) &&
 	    icmp_relay(skb, error, config->dev, mtu - error->overhead))
 		return TUNL_ICMP_RELAYED;
 

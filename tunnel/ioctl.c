@@ -191,16 +191,14 @@ int tunl_ioctl_ctl(struct net_device *dev, struct ip_tunnel_parm_kern *p, int cm
 }
 
 /**
- * tunl_ioctl() - ndo_siocdevprivate: the same from user space
+ * tunl_ioctl() - an old-style request from user space
  * @dev:	the tunnel
- * @ifr:	unused
  * @data:	a struct ip_tunnel_parm
  * @cmd:	as for tunl_ioctl_ctl()
  *
  * Caller holds RTNL. Return: 0 or a negative errno.
  */
-int tunl_ioctl(struct net_device *dev, struct ifreq *ifr, void __user *data,
-	       int cmd)
+int tunl_ioctl(struct net_device *dev, void __user *data, int cmd)
 {
 	struct ip_tunnel_parm user;
 	struct ip_tunnel_parm_kern p = {};

@@ -6,6 +6,7 @@
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/seq_file_net.h>
+#include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
 #include "tunnel.h"

@@ -298,8 +298,7 @@ bool tunl_route_crowded(const struct tunl_config *config);
 void tunl_route_grow(const struct tunl_config *config);
 
 /* ioctl.c */
-int tunl_ioctl(struct net_device *dev, struct ifreq *ifr, void __user *data,
-	       int cmd);
+int tunl_ioctl(struct net_device *dev, void __user *data, int cmd);
 int tunl_ioctl_ctl(struct net_device *dev, struct ip_tunnel_parm_kern *p, int cmd);
 
 /* icmp.c */

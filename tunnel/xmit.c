@@ -233,6 +233,7 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 {
 	struct ip_tunnel_info *info = tunl_endpoint_metadata(dev, skb);
 	const struct tunl_dev *tunl = netdev_priv(dev);
+	struct ip_tunnel_encap encap;
 	enum tunl_verdict verdict;
 	struct tunl_parms parms;
 	bool usable;
@@ -241,7 +242,8 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 	if (!info)
 		return TUNL_NO_ENDPOINT;
 
-	hlen = ip_encap_hlen(&info->encap);
+	encap = compat_metadata_encap(info);
+	hlen = ip_encap_hlen(&encap);
 	if (hlen < 0)
 		return TUNL_NO_ENCAP;
 
@@ -249,13 +251,13 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 		.local = info->key.u.ipv4.src,
 		/* One of another netns means nothing here. */
 		.fwmark = net_eq(tunl->underlay, dev_net(dev)) ? skb->mark : 0,
-		.encap = info->encap,
+		.encap = encap,
 		/* 1 is "inherit", and no other odd value is */
 		.tos = info->key.tos == TUNL_TOS_INHERIT ?
 		       TUNL_TOS_INHERIT : info->key.tos & ~INET_ECN_MASK,
 	};
 	*header = (struct tunl_header) {
-		.encap = info->encap,
+		.encap = encap,
 		.overhead = sizeof(struct iphdr) + hlen,
 		/* Of itself the kernel's ipip sets none there. */
 		.df = tunl->stock ? TUNL_DF_CLEAR : config->header.df,
@@ -266,7 +268,7 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 		header->df = TUNL_DF_SET;
 	outer->header = header;
 	outer->remote = info->key.u.ipv4.dst;
-	outer->flow_flags = info->key.flow_flags;
+	outer->flow_flags = compat_metadata_flow_flags(info);
 	outer->hash = skb_get_hash(skb);
 	outer->counted = true;
 
