@@ -8,8 +8,9 @@
  * "ANSWER: TEXT". The first of the texts that is found there, blanks counting as one,
  * is the answer, and the macro COMPAT_NAME_ANSWER is defined; ABSENT is the answer where
  * none is, if it is among the forms, and else the build ends with the probe's name.
- * include/Kbuild asks. A header that some kernels lack altogether is in compat/. Never compare LINUX_VERSION_CODE: stable series and vendors take
- * over changes with the version of before.
+ * include/Kbuild asks. A header that some kernels lack altogether is in compat/. Never
+ * compare LINUX_VERSION_CODE: stable series and vendors take over changes with the version
+ * of before.
  */
 #ifndef _TUNL_COMPAT_H
 #define _TUNL_COMPAT_H
