@@ -159,9 +159,12 @@ static int __init main_register_shared(void)
 
 	err = main_register_pair(&main_peer_handler, &main_stranger_handler,
 				 AF_INET);
-	if (err)
-		pr_err("tunnel4 has another handler in our place (priority 1 or last); unload it first\n");
-	return err;
+	if (!err)
+		return 0;
+
+	pr_err("tunnel4 has another handler in our place (priority 1 or last); unload it first\n");
+	/* not EEXIST, by which modprobe takes ipip for loaded */
+	return -EBUSY;
 }
 
 static int __init main_register_alone(void)

@@ -219,7 +219,7 @@ fi
 stand_in dummy 's/dummy\x00/tunl\x00\x00/g'
 if insmod "$stranger" numdummies=0; then
 	check "kind tunl taken: tunnel is refused, with a line that says so" \
-		refused 'File exists' 'tunnel: another module holds link kind tunl' tunnel
+		refused 'Device or resource busy' 'tunnel: another module holds link kind tunl' tunnel
 	rmmod tunl
 else
 	note "the stand-in did not load"
@@ -229,7 +229,7 @@ modprobe tunnel4
 stand_in ipip 's/ipip\x00/ipix\x00/g'
 if insmod "$stranger"; then
 	check "ipip's place in tunnel4 taken: refused, with a line that says so" \
-		refused 'File exists' 'ipip: tunnel4 has another handler in our place' ipip
+		refused 'Device or resource busy' 'ipip: tunnel4 has another handler in our place' ipip
 	check "nothing left" nothing_left
 	rmmod ipix
 else
@@ -239,11 +239,11 @@ unload_others
 
 ip link add tunl0 type dummy
 check "a device named tunl0: tunnel is refused with tunl0=1, with a line that says so" \
-	refused 'File exists' 'tunnel: cannot create device tunl0: the name is taken' tunnel tunl0=1
+	refused 'Device or resource busy' 'tunnel: cannot create device tunl0: the name is taken' tunnel tunl0=1
 ip link del tunl0
 ip link add tunl type dummy
 check "a device named tunl: tunnel is refused, with a line that says so" \
-	refused 'File exists' 'tunnel: cannot create device tunl: the name is taken' tunnel
+	refused 'Device or resource busy' 'tunnel: cannot create device tunl: the name is taken' tunnel
 ip link del tunl
 rmmod dummy
 
@@ -280,6 +280,11 @@ check "modprobe tunnel" modprobe tunnel
 check "brings ipip along" loaded ipip
 rmmod tunnel ipip
 modprobe -r tunnel4
+must ip link add tunl type veth peer name other
+check_not "modprobe tunnel fails where another device is named tunl" modprobe tunnel
+ip link del tunl
+! loaded ipip || rmmod ipip
+modprobe -q -r tunnel4
 ifconfig tunl 10.9.0.1 pointopoint 10.0.1.2
 check "ifconfig tunl loads tunnel" grep -q 'peer 10.0.1.2' <<<"$(ip link show tunl)"
 check "and ipip" loaded ipip

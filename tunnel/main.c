@@ -150,7 +150,7 @@ static void main_destroy_workqueue(void)
 	destroy_workqueue(tunl_workqueue);
 }
 
-static int __init main_init(void)
+static int __init main_register(void)
 {
 	int err;
 
@@ -193,6 +193,17 @@ unregister_pernet:
 destroy_workqueue:
 	main_destroy_workqueue();
 	return err;
+}
+
+/*
+ * EEXIST means to user space that the module is loaded already: modprobe reports
+ * success. Where a name is taken it is not, and this has to be another error.
+ */
+static int __init main_init(void)
+{
+	int err = main_register();
+
+	return err == -EEXIST ? -EBUSY : err;
 }
 
 static void __exit main_exit(void)
