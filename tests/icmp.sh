@@ -282,6 +282,10 @@ ip -n a link add many type tunl
 ip -n a addr add 10.9.1.1/32 dev many
 ip -n a link set many up
 ip -n a route add 10.9.2.0/24 via 10.0.2.7 dev many onlink
+# to r these are there: it would say that they are not seconds later, with an error more
+for host in 7 8; do
+	ip -n r neigh add 10.0.2.$host lladdr 02:00:00:00:02:0$host dev eth1
+done
 gateway=(outer.dst=10.0.2.7 src=10.1.0.2 dst=10.9.2.2)
 check_eq "gateway mode: relayed" \
 	"$(relayed h/eth0 "${gateway[@]}" "${from_r[@]}" error.type=3 error.code=1)" "3/1 from 10.1.0.1"
