@@ -92,7 +92,6 @@ must "$TUNL_TOP/tests/packets" tunnel-key 10.0.2.2 10.0.1.1 "$tmp/bpf/df" 4
 must tc -n a filter replace dev ext egress prio 1 handle 1 bpf direct-action object-pinned "$tmp/bpf/df"
 check "BPF names DF" outer dst=10.0.2.2 src=10.0.1.1 df=1 inner.df=0 -- dst=10.9.3.7
 must tc -n a filter del dev ext egress prio 1
-must umount "$tmp/bpf"
 
 # --- received: from anybody, with the outer header
 
@@ -120,6 +119,31 @@ if modprobe -q fou; then
 	must ns a ip fou del port 5555
 	must rmmod fou
 fi
+
+# BPF gives packets a mark that says what their metadata does.
+must "$TUNL_TOP/tests/packets" mark-df "$tmp/bpf/mark"
+must tc -n a filter add dev ext ingress prio 1 bpf direct-action object-pinned "$tmp/bpf/mark"
+must ns a nft -f - <<-'EOF'
+	table ip told {
+		set marks { type mark; flags dynamic; }
+		chain pre { type filter hook prerouting priority raw; iifname "ext" update @marks { meta mark }; }
+	}
+EOF
+told() { # DF: marks of a packet whose outer header has it
+	ns a nft flush set ip told marks
+	from 10.0.2.1 10.9.1.1 ext "outer.df=$1" >/dev/null
+	ns a nft list set ip told marks | sed -n 's/.*elements = { \(.*\) }/\1/p'
+}
+if [ "$(told 0)" = 0x00000006 ]; then
+	result 0 "# SKIP this kernel does not tell programs the flags of metadata"
+else
+	check_eq "metadata says that the outer header had DF" "$(told 1)" 0x00000004
+	check_eq "metadata says that the outer header had no DF" "$(told 0)" 0x00000005
+fi
+must tc -n a filter del dev ext ingress prio 1
+must ns a nft delete table ip told
+must umount "$tmp/bpf"
+
 ip -n a link add fixed type ipip remote 10.0.2.1
 ip -n a link set fixed up
 check_eq "a device with that remote goes first" "$(from 10.0.2.1 10.9.1.1 fixed)" 2
