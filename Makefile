@@ -13,6 +13,10 @@
 # make bench             measure, against the kernel's own; into docs/performance.md
 # make pictures          docs/pictures/*.svg, from their sources there
 
+ifneq ($(words $(CURDIR)),1)
+$(error the path of this folder, $(CURDIR), has a blank in it, which kbuild cannot work with: move the folder)
+endif
+
 KDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr/local
 INSTALL_MOD_PATH ?= $(DESTDIR)

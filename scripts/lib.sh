@@ -47,6 +47,10 @@ die() {
 	exit 2
 }
 
+case $TUNL_TOP in
+*[[:space:]:]*) die "the path of this clone, '$TUNL_TOP', has a blank or a colon in it, which kbuild cannot work with: move the clone" ;;
+esac
+
 # Into suite, series and flavour: where a kernel comes from.
 kernel_row() { # NAME
 	local name
@@ -61,7 +65,9 @@ kernel_row() { # NAME
 # Run a command while holding a lock of the cache: clones share it.  In a
 # subshell, and not in a condition: there `set -e` would be off.
 locked() (
-	mkdir -p "$TUNL_CACHE"
+	if ! mkdir -p "$TUNL_CACHE" 2>/dev/null || [ ! -w "$TUNL_CACHE" ]; then
+		die "cannot write in $TUNL_CACHE, where kernels are kept: run this as root, or name another folder by TUNL_CACHE=DIR"
+	fi
 	exec 9>"$TUNL_CACHE/$1.lock"
 	if ! flock -n 9; then
 		say "waiting for $TUNL_CACHE/$1.lock, held by another run"
