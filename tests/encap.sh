@@ -48,8 +48,8 @@ ip -n a link add fou type ipip remote 10.0.2.1 local 10.0.1.1
 change() {
 	ip -n a link set fou type ipip encap fou encap-sport auto encap-dport 5555
 }
-# A change is checked while RTNL is held, but by kernels from 6.13 on.
-if [ "$(printf '%s\n' 6.13 "$(uname -r)" | sort -V | head -n 1)" = 6.13 ]; then
+# Kernels that validate a change without RTNL can load the module first.
+if probed VALIDATE_UNLOCKED; then
 	check "a change waits for it" change
 	check_eq "and is made" "$(setting fou type)" fou
 else

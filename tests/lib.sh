@@ -163,6 +163,12 @@ unload() { # [tunnel|ipip...], by default whichever is loaded
 	return "$rc"
 }
 
+# What the modules were built for: an answer of this kernel's headers, by a probe of
+# include/compat.h. Its version says nothing: vendors take over later changes.
+probed() { # NAME_ANSWER
+	grep -qwe "-DCOMPAT_$1" "$TUNL_BUILD/tunnel/.main.o.cmd"
+}
+
 # What is not installed on the host, as it would start something there.
 unpack_deb() { # PACKAGE...
 	local package
