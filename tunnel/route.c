@@ -184,6 +184,23 @@ bool tunl_route_find(const struct tunl_config *config, struct tunl_outer *outer)
 	return found;
 }
 
+/**
+ * tunl_route_has_ids() - are the IDs that were found still those of this endpoint
+ * @outer:	as tunl_route_find() has set it
+ *
+ * Caller holds tunl_cpu.bh_lock. On a real-time kernel another task may have put
+ * another endpoint there since.
+ *
+ * Return: true if they are for packets from @outer->local to @outer->remote.
+ */
+bool tunl_route_has_ids(const struct tunl_outer *outer)
+{
+	const struct route_entry *entry;
+
+	entry = container_of(outer->ids, struct route_entry, ids);
+	return entry->remote == outer->remote && entry->local == outer->local;
+}
+
 /* Where the endpoint is remembered already, else where there is room or will be. */
 static struct route_entry *route_place(struct route_table *table, __be32 remote)
 {

@@ -292,6 +292,7 @@ struct tunl_routes __percpu *tunl_route_make(const struct tunl_parms *parms);
 void tunl_route_free(struct tunl_routes __percpu *routes);
 bool tunl_route_find(const struct tunl_config *config,
 		     struct tunl_outer *outer);
+bool tunl_route_has_ids(const struct tunl_outer *outer);
 void tunl_route_keep(const struct tunl_config *config,
 		     struct tunl_outer *outer);
 bool tunl_route_crowded(const struct tunl_config *config);

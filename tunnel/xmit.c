@@ -44,29 +44,35 @@ static unsigned int xmit_depth(void)
 	return depth;
 }
 
-static void xmit_enter(struct xmit_frame *frame)
+static int xmit_send_counted(struct net *net, struct sk_buff *skb)
 {
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		__this_cpu_inc(tunl_cpu.depth);
-		return;
-	}
+	struct xmit_frame frame = { .task = current };
+	int err;
 
-	frame->task = current;
 	local_lock_nested_bh(&tunl_cpu.bh_lock);
-	hlist_add_head(&frame->node, this_cpu_ptr(&tunl_cpu.frames));
+	hlist_add_head(&frame.node, this_cpu_ptr(&tunl_cpu.frames));
 	local_unlock_nested_bh(&tunl_cpu.bh_lock);
+
+	err = ip_local_out(net, NULL, skb);
+
+	local_lock_nested_bh(&tunl_cpu.bh_lock);
+	hlist_del(&frame.node);
+	local_unlock_nested_bh(&tunl_cpu.bh_lock);
+	return err;
 }
 
-static void xmit_leave(struct xmit_frame *frame)
+/* Consumes the skb. The frame is another function's: it would cost a packet its making. */
+static int xmit_send(struct net *net, struct sk_buff *skb)
 {
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		__this_cpu_dec(tunl_cpu.depth);
-		return;
-	}
+	int err;
 
-	local_lock_nested_bh(&tunl_cpu.bh_lock);
-	hlist_del(&frame->node);
-	local_unlock_nested_bh(&tunl_cpu.bh_lock);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return xmit_send_counted(net, skb);
+
+	__this_cpu_inc(tunl_cpu.depth);
+	err = ip_local_out(net, NULL, skb);
+	__this_cpu_dec(tunl_cpu.depth);
+	return err;
 }
 
 /* A label stack: nothing in it can be wrong but its length. */
@@ -375,7 +381,9 @@ static void xmit_ident(struct iphdr *iph, struct net *net,
 	}
 
 	local_lock_nested_bh(&tunl_cpu.bh_lock);
-	if (outer->frag_off) {
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) && unlikely(!tunl_route_has_ids(outer))) {
+		__ip_select_ident(net, iph, segments);
+	} else if (outer->frag_off) {
 		iph->id = htons(outer->ids->df);
 		outer->ids->df += segments;
 	} else if (likely(segments == 1 && iph->protocol == IPPROTO_IPIP)) {
@@ -542,7 +550,6 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct tunl_header external;
 	enum tunl_verdict verdict;
 	struct tunl_config *config;
-	struct xmit_frame frame;
 	unsigned int len;
 	int err;
 
@@ -576,9 +583,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		goto complain;
 
 	/* net_xmit_eval() evaluates its argument twice. */
-	xmit_enter(&frame);
-	err = ip_local_out(tunl->underlay, NULL, skb);
-	xmit_leave(&frame);
+	err = xmit_send(tunl->underlay, skb);
 	if (likely(!net_xmit_eval(err)))
 		dev_sw_netstats_tx_add(dev, 1, len);
 	else
