@@ -5,6 +5,7 @@
 # of its own below $TUNL_CACHE/apt, with its own sources, lists and cache: the host's
 # settings, lists and packages stay as they are.  The mirror, the proxy and the
 # archive's keys are the host's; signatures are always checked.
+# SUITE may be SUITE:ARCH, the suite's packages for another processor than the host's.
 # To be sourced after lib.sh.
 
 ARCHIVE_KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -15,10 +16,19 @@ archive_mirrors() { # LABEL
 		sed -n "s/^Debian|$1|//p" | grep -v '^cdrom:' || true
 }
 
+archive_dir() { printf '%s/apt/%s\n' "$TUNL_CACHE" "${1/:/-}"; } # SUITE
+
+archive_arch() { # SUITE: which processor its packages are for
+	case $1 in
+	*:*) echo "${1#*:}" ;;
+	*) dpkg --print-architecture ;;
+	esac
+}
+
 archive_find() { # SUITE: into mirrors
 	local label=Debian
 
-	[[ $1 != *-security ]] || label=Debian-Security
+	[[ ${1%:*} != *-security ]] || label=Debian-Security
 	mapfile -t mirrors < <(archive_mirrors "$label")
 	if [ ${#mirrors[@]} -eq 0 ] && [ "$label" = Debian-Security ]; then
 		# a host without security updates: beside its mirror
@@ -29,8 +39,10 @@ archive_find() { # SUITE: into mirrors
 
 # Apt reads the host's settings before these.
 archive_setup() { # SUITE
-	local dir=$TUNL_CACHE/apt/$1 mirrors
+	local dir arch mirrors
 
+	dir=$(archive_dir "$1")
+	arch=$(archive_arch "$1")
 	if ! archive_find "$1"; then
 		# who has no lists has no mirror either
 		apt_update force
@@ -39,8 +51,11 @@ archive_setup() { # SUITE
 	need debian-archive-keyring
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	printf 'deb [arch=%s signed-by=%s target=Packages] %s %s main\n' \
-		"$(dpkg --print-architecture)" "$ARCHIVE_KEYS" "${mirrors[0]}" "$1" >"$dir/sources.list"
+		"$arch" "$ARCHIVE_KEYS" "${mirrors[0]}" "${1%:*}" >"$dir/sources.list"
 	cat >"$dir/apt.conf" <<-END
+		APT::Architecture "$arch";
+		#clear APT::Architectures;
+		APT::Architectures "$arch";
 		Dir::Etc::SourceList "$dir/sources.list";
 		Dir::Etc::SourceParts "/dev/null";
 		Dir::Etc::Preferences "/dev/null";
@@ -68,7 +83,7 @@ archive_setup() { # SUITE
 archive_apt() { # get|cache SUITE ARG...
 	local tool=$1 suite=$2
 	shift 2
-	"apt-$tool" -qq -c "$TUNL_CACHE/apt/$suite/apt.conf" "$@"
+	"apt-$tool" -qq -c "$(archive_dir "$suite")/apt.conf" "$@"
 }
 
 # As often as those of the host: see apt_update.
@@ -77,8 +92,9 @@ archive_update() { # SUITE [force]
 }
 
 archive_update_locked() {
-	local stamp=$TUNL_CACHE/apt/$1/updated
+	local stamp
 
+	stamp=$(archive_dir "$1")/updated
 	if [ "$2" != force ] && [ -n "$(find "$stamp" -mmin -1440 2>/dev/null)" ]; then
 		return 0
 	fi
@@ -89,21 +105,21 @@ archive_update_locked() {
 	elif [ -e "$stamp" ]; then
 		warn "could not fetch the package lists of $1; going on with those there are"
 	else
-		die "could not fetch the package lists of $1, which has this kernel, by $TUNL_CACHE/apt/$1/sources.list: is the mirror reached, and does it have $1? If not, name one that has in this host's apt sources; scripts/kernel list shows the kernels of other suites"
+		die "could not fetch the package lists of $1, which has this kernel, by $(archive_dir "$1")/sources.list: is the mirror reached, and does it have $1? If not, name one that has in this host's apt sources; scripts/kernel list shows the kernels of other suites"
 	fi
 }
 
-# The newest kernel of a series that has headers, as uname -r says it; nothing if there
-# is none.  After the series come a number and, in parts that begin with a digit or
+# The kernels of a series that have headers, as uname -r says it, the newest first;
+# nothing if there is none.  After the series come a number and, in parts that begin with a digit or
 # a +, what Debian adds; a flavour begins with a letter.
-archive_release() { # SUITE SERIES FLAVOUR|-
+archive_releases() { # SUITE SERIES FLAVOUR|-
 	local flavour=$3-
 
 	[ "$3" != - ] || flavour=
 	comm -12 <(archive_apt cache "$1" pkgnames "linux-image-$2." | sed 's/^linux-image-//' | sort) \
 		<(archive_apt cache "$1" pkgnames "linux-headers-$2." | sed 's/^linux-headers-//' | sort) |
-		grep -E "^${2//./\\.}\.[0-9]+([+][a-z0-9.]+)?(-[0-9][a-z0-9.]*)?-$flavour$(dpkg --print-architecture)$" |
-		sort -V | tail -n 1
+		grep -E "^${2//./\\.}\.[0-9]+([+][a-z0-9.]+)?(-[0-9][a-z0-9.]*)?-$flavour$(archive_arch "$1")$" |
+		sort -rV
 }
 
 archive_depends() { # SUITE PACKAGE REGEX: those of its dependencies that match

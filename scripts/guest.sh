@@ -14,19 +14,20 @@ guest_tmp() {
 	: >"$tmp/console"
 }
 
-# guest_config ENGINE WIRE MODULES SHARE COMMAND...: what the guest is to do.
+# guest_config ENGINE WIRE USERLAND MODULES SHARE COMMAND...: what the guest is to do.
+# USERLAND: the folder that is its root; none if that is the host's.
 # shellcheck disable=SC2034 # read by name, in the loop
 guest_config() {
-	local engine=$1 wire=$2 modules=$3 host_share=$4 host_root=/ var
+	local engine=$1 wire=$2 userland=$3 modules=$4 host_share=$5 host_root=/ var
 	local clone=$TUNL_TOP directory=$TUNL_TOP guest=${TUNL_GUEST:-guest}
-	shift 4
+	shift 5
 
 	case $modules$host_share$clone in
 	*[\'\"]*) die "no quotes in the paths of clone, cache and share, please" ;;
 	esac
 	{
 		# for busybox as well: none of bash's ways to quote
-		for var in engine wire modules host_share host_root clone directory guest; do
+		for var in engine wire userland modules host_share host_root clone directory guest; do
 			printf "%s='%s'\n" "$var" "${!var}"
 		done
 	} >"$tmp/control/config"
@@ -40,14 +41,14 @@ guest_config() {
 	} >"$tmp/control/command"
 }
 
-# guest_initrd FILE ROOT RELEASE MODULE...: busybox, the first program, and
+# guest_initrd FILE ROOT RELEASE USERLAND MODULE...: busybox, the first program, and
 # those of the modules, with what they depend on, that are not built in.
 guest_initrd() {
-	local file=$1 root=$2 release=$3 dir=$tmp/initrd module
-	shift 3
+	local file=$1 root=$2 release=$3 userland=$4 dir=$tmp/initrd module
+	shift 4
 
 	mkdir -p "$dir/bin" "$dir/dev" "$dir/proc" "$dir/sys" "$dir/modules"
-	cp /bin/busybox "$dir/bin/busybox"
+	cp "$userland/bin/busybox" "$dir/bin/busybox"
 	for module in sh mount mkdir insmod poweroff switch_root; do
 		ln -s busybox "$dir/bin/$module"
 	done

@@ -27,6 +27,11 @@ PKGS_TEST=(iproute2 net-tools iputils-ping iputils-arping iputils-tracepath
 	traceroute tcpdump tshark nftables conntrack iperf3 ethtool socat procps
 	python3 python3-scapy python3-pyroute2 iptables libnl-3-200 libnl-genl-3-200
 	libpopt0 systemd)
+# For kernels of other processors only: what emulates them, and what compiles for them.
+# shellcheck disable=SC2034
+PKGS_arm64=(qemu-system-arm gcc-aarch64-linux-gnu)
+# shellcheck disable=SC2034
+PKGS_s390x=(qemu-system-misc gcc-s390x-linux-gnu)
 # shellcheck disable=SC2034
 PKGS_SECURE_BOOT=(ovmf sbsigntool openssl)
 # shellcheck disable=SC2034
@@ -51,13 +56,21 @@ case $TUNL_TOP in
 *[[:space:]:]*) die "the path of this clone, '$TUNL_TOP', has a blank or a colon in it, which kbuild cannot work with: move the clone" ;;
 esac
 
-# Into suite, series and flavour: where a kernel comes from.
+# Into suite, series and flavour: where a kernel comes from; into processor: Debian's
+# name of the one it is for, if that is another than this machine's.
 kernel_row() { # NAME
 	local name
 
 	# shellcheck disable=SC2034
 	while read -r name suite series flavour _; do
-		[ "$name" != "$1" ] || return 0
+		[ "$name" = "$1" ] || continue
+		# shellcheck disable=SC2034
+		case $suite in
+		*:"$(dpkg --print-architecture)") suite=${suite%:*} processor='' ;;
+		*:*) processor=${suite#*:} ;;
+		*) processor='' ;;
+		esac
+		return
 	done < <(kernel_table)
 	die "no kernel '$1'; known: $(kernel_table | awk '{ printf "%s%s", (NR > 1 ? " " : ""), $1 }') (scripts/kernel list)"
 }
@@ -132,6 +145,15 @@ need() {
 	say "installing ${missing[*]}"
 	locked apt pkgs_install "${missing[@]}" ||
 		die "apt-get could not install: ${missing[*]}"
+}
+
+# What a kernel of another processor is built with and runs in; nothing without one.
+need_processor() { # PROCESSOR, or nothing
+	local packages="PKGS_$1[@]"
+
+	[ -n "$1" ] || return 0
+	[[ -v PKGS_$1 ]] || die "no emulator is known for the processor $1"
+	need "${!packages}"
 }
 
 # Download .debs into the current directory without installing anything.
