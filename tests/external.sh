@@ -38,7 +38,9 @@ must modprobe act_tunnel_key
 check "ip link add external" ip -n a link add ext type ipip external
 check "ip -d link shows it" grep -q 'ipip external' <<<"$(ip -n a -d link show ext)"
 check "what is dumped can be sent back" nl echo ext
-[ "$(uname -r | cut -d. -f1-2)" = 6.1 ] && named='kernel log says why' || named='ext is external already'
+# kernels before 6.2 have no room for a text made up for the occasion
+named='kernel log says why'
+[ "$(printf '%s\n' 6.2 "$(uname -r)" | sort -V | head -n 1)" != 6.2 ] || named='ext is external already'
 check "a second one is refused, by name" says "$named" ip -n a link add bad type ipip external
 check "endpoints of its own too" says "EINVAL: external: local, remote" \
 	nl add bad kind=ipip 19= remote=10.0.2.1

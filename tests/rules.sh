@@ -120,9 +120,13 @@ several() {
 	forgotten() { forget_inner; big >/dev/null 2>&1; [ "$(tx_counter a tun tx_drop_too_big)" = "$drops" ]; }
 	more() { drops=$(tx_counter a tun tx_drop_too_big); forgotten; }
 	# told again; not so soon the first time, or a slow machine would be too late for it
-	sysctl_set a net.ipv4.route.mtu_expires 3
-	must too_big
-	check "several nexthops: and forgets it after mtu_expires" poll 10 more
+	if ns a test -e /proc/sys/net/ipv4/route/mtu_expires; then
+		sysctl_set a net.ipv4.route.mtu_expires 3
+		must too_big
+		check "several nexthops: and forgets it after mtu_expires" poll 10 more
+	else
+		result 0 "several nexthops: and forgets it # SKIP before 5.18 only after ten minutes, which mtu_expires does not change"
+	fi
 	must ip -n a link del tun
 }
 

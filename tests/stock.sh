@@ -50,7 +50,9 @@ check "ip link set changes one" ip -n a link set t1 type ipip ttl 11
 check_eq "that one" "$(setting a t1 ttl)" 11
 check_eq "and no other" "$(setting a t1 fwmark) $(setting a t1 tos) $(setting a t1 link)" \
 	"0x5 0x10 eth0"
-[ "$(uname -r | cut -d. -f1-2)" = 6.1 ] && named='kernel log says why' || named='t1 has this local'
+# kernels before 6.2 have no room for a text made up for the occasion
+named='kernel log says why'
+[ "$(printf '%s\n' 6.2 "$(uname -r)" | sort -V | head -n 1)" != 6.2 ] || named='t1 has this local'
 check "the same endpoints again are refused, by name" says "$named" \
 	ip -n a link add t2 type ipip remote 10.0.1.2 local 10.0.1.1 dev eth0
 has_name() { klog_has "t1 has this local" || grep -q "t1 has this local" "$tmp/says"; }
