@@ -8,6 +8,11 @@
 #   netlink.py change NAME [ATTRIBUTE=VALUE...]   change
 #   netlink.py show NAME                          its attributes, on one line
 #   netlink.py echo NAME                          send them back unchanged
+#   netlink.py limit NAME NUMBER=VALUE            set an IFLA_* of any device, and say what
+#                                                 it is then; nothing, if the kernel has none
+#   netlink.py dscp VALUE TABLE                   a routing rule: that DSCP, in that table; a
+#                                                 kernel that has no DSCP in rules makes one
+#                                                 for all packets of it
 #
 # Several of them, with -- between, are done in turn.
 #
@@ -21,7 +26,8 @@ import socket
 import struct
 import sys
 
-RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_NEWLINK, RTM_GETLINK, RTM_NEWRULE = 16, 18, 32
+FRA_TABLE, FRA_DSCP, FR_ACT_TO_TBL = 15, 25, 1
 NLMSG_ERROR = 2
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x200, 0x400
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
@@ -61,18 +67,22 @@ def parse(arg):
     return attribute(NAMES[name], bytes([int(value, 0)]))
 
 
-def call(kind, flags, name, data=None, link_kind="tunl"):
+def send(kind, flags, body):
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
     sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
     sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
-    body += attribute(IFLA_IFNAME, name.encode() + b"\0")
-    if data is not None:
-        body += attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, link_kind.encode()) +
-                          attribute(IFLA_INFO_DATA, data))
     sock.send(struct.pack("=IHHII", 16 + len(body), kind,
                           NLM_F_REQUEST | flags, 1, 0) + body)
     return sock.recv(65536)
+
+
+def call(kind, flags, name, data=None, link_kind="tunl", more=b""):
+    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
+    body += attribute(IFLA_IFNAME, name.encode() + b"\0") + more
+    if data is not None:
+        body += attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, link_kind.encode()) +
+                          attribute(IFLA_INFO_DATA, data))
+    return send(kind, flags, body)
 
 
 def answer(reply):
@@ -122,7 +132,29 @@ def show(name):
     return 0
 
 
+def limit(name, setting):
+    number, value = setting.split("=")
+    reply = call(RTM_NEWLINK, NLM_F_ACK, name,
+                 more=attribute(int(number), struct.pack("=I", int(value))))
+    if struct.unpack("=i", reply[16:20])[0]:
+        return answer(reply)
+    value = attributes(call(RTM_GETLINK, 0, name)[32:]).get(int(number))
+    print(*struct.unpack("=I", value) if value else ())
+    return 0
+
+
+def dscp(value, table):
+    return answer(send(RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                       struct.pack("=BBBBBxxBI", socket.AF_INET, 0, 0, 0, 0, FR_ACT_TO_TBL, 0) +
+                       attribute(FRA_TABLE, struct.pack("=I", int(table))) +
+                       attribute(FRA_DSCP, bytes([int(value)]))))
+
+
 def main(command, name, *args):
+    if command == "dscp":
+        return dscp(name, *args)
+    if command == "limit":
+        return limit(name, *args)
     kind = [arg[5:] for arg in args if arg.startswith("kind=")] or ["tunl"]
     data = b"".join(parse(arg) for arg in args if not arg.startswith("kind="))
     if command == "add":
