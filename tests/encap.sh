@@ -86,15 +86,15 @@ ip -n a link set gue type ipip encap gue encap-sport 7710 encap-dport 5654 encap
 check "without a port: refused" says "encap-dport: the port" \
 	ip -n a link add bad type ipip remote 10.0.2.9 encap fou
 check "an encap that there is not: refused" says "fou, gue or none" \
-	nl add bad remote=10.0.2.9 15=0700 18=1111
+	nl add bad remote=10.0.2.9 encap=7 18=1111
 check "a flag that there is not: refused" says "no such flag" \
-	nl add bad remote=10.0.2.9 15=0100 18=1111 16=1000
+	nl add bad remote=10.0.2.9 encap=1 18=1111 encap-flags=0x10
 check "remcsum is gue's: refused" says "no such flag" \
 	ip -n a link add bad type ipip remote 10.0.2.9 encap fou encap-dport 5 encap-remcsum
 check "after all of that no device" no_device bad
-check "kind tunl takes it too" nl add many ttl=64 15=0100 18=15b3
+check "kind tunl takes it too" nl add many ttl=64 encap=1 18=15b3
 check "a change of one of them" nl change many 18=1615
-check_eq "leaves the others alone" "$(nl show many | grep -oE '(15|18)=[^ ]*' | tr '\n' ' ')" "15=0100 18=1615 "
+check_eq "leaves the others alone" "$(nl show many | grep -oE '(encap|18)=[^ ]*' | tr '\n' ' ')" "encap=1 18=1615 "
 check "and back" nl change many 18=15b3
 check_eq "and leaves room" "$(mtu a many)" 1472
 check "an MTU that leaves none: refused" says . ip -n a link set many mtu 65508

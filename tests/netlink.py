@@ -16,8 +16,8 @@
 #
 # Several of them, with -- between, are done in turn.
 #
-# ATTRIBUTE: link local remote ttl tos proto pmtudisc fwmark, or the number of an
-# IFLA_IPTUN_*, whose value then is hex; or kind, if it is not tunl.  What show
+# ATTRIBUTE: link local remote ttl tos proto pmtudisc fwmark encap encap-flags, or the
+# number of an IFLA_IPTUN_*, whose value then is its bytes in hex; or kind, if it is not tunl.  What show
 # leaves out is of a wrapper in UDP, and zero.  A refusal is printed as `ERRNO: text of the kernel`,
 # and the exit status is 1.
 
@@ -36,9 +36,10 @@ IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND, IFLA_INFO_DATA = 3, 18, 1, 2
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
 
 NAMES = {"link": 1, "local": 2, "remote": 3, "ttl": 4, "tos": 5, "proto": 9,
-         "pmtudisc": 10, "fwmark": 20}
+         "pmtudisc": 10, "fwmark": 20, "encap": 15, "encap-flags": 16}
 ADDRESSES = (2, 3)
-NUMBERS = (1, 20)
+# in the order of bytes that the machine has
+NUMBERS = {1: "=I", 15: "=H", 16: "=H", 20: "=I"}
 ENCAP = (15, 16, 17, 18)
 
 
@@ -63,7 +64,7 @@ def parse(arg):
     if NAMES[name] in ADDRESSES:
         return attribute(NAMES[name], socket.inet_aton(value))
     if NAMES[name] in NUMBERS:
-        return attribute(NAMES[name], struct.pack("=I", int(value, 0)))
+        return attribute(NAMES[name], struct.pack(NUMBERS[NAMES[name]], int(value, 0)))
     return attribute(NAMES[name], bytes([int(value, 0)]))
 
 
@@ -122,7 +123,7 @@ def show(name):
         if kind in ADDRESSES:
             text = socket.inet_ntoa(value)
         elif kind in NUMBERS:
-            text = str(*struct.unpack("=I", value))
+            text = str(*struct.unpack(NUMBERS[kind], value))
         elif names[0] in NAMES:
             text = str(value[0])
         else:

@@ -107,8 +107,8 @@ done <<-'END'
 	ECN tos=0x03
 	ECN tos=0x12 ttl=99
 	mode:_ipip,_mplsip_or_any proto=41
-	encap-dport:_the_port 15=0100 ttl=99
-	fou,_gue_or_none 15=0300 18=1111
+	encap-dport:_the_port encap=1 ttl=99
+	fou,_gue_or_none encap=3 18=1111
 	external:_local,_remote 19= remote=10.0.1.2
 END
 mapfile -t answers < <(nl "${commands[@]:1}")
