@@ -201,6 +201,16 @@ static void nest_end(size_t at)
 	memcpy(message.bytes + at, &len, sizeof(len));
 }
 
+/* Where a number of one, two or four bytes is in @value. */
+static void *low_bytes(uint32_t *value, size_t len)
+{
+	uint8_t *first = (uint8_t *)value;
+
+	if (htonl(1) != 1 || len > sizeof(*value))
+		return first;
+	return first + sizeof(*value) - len;
+}
+
 static void put_u32(int type, uint32_t value)
 {
 	put(type, &value, sizeof(value));
@@ -226,7 +236,9 @@ static void put_any(int type, const void *value, size_t len)
 
 static void put_any_number(int type, size_t len)
 {
-	put_any(type, &(uint32_t){ any_number() }, len);
+	uint32_t values[16] = { any_number() };
+
+	put_any(type, low_bytes(values, len), len);
 }
 
 static void put_any_address(int type)
@@ -1204,7 +1216,8 @@ static uint32_t attribute(const uint8_t *p, size_t left, int type, size_t *where
 			continue;
 		value = 0;
 		len = attr.nla_len - NLA_HDRLEN;
-		memcpy(&value, p + at + NLA_HDRLEN, len < 4 ? len : 4);
+		memcpy(low_bytes(&value, len < 4 ? len : 4),
+		       p + at + NLA_HDRLEN, len < 4 ? len : 4);
 		if (where) {
 			where[0] = at + NLA_HDRLEN;
 			where[1] = len;
@@ -1318,10 +1331,11 @@ static struct change any_change(void)
 
 static void put_change(const struct change *change)
 {
+	uint32_t value = change->value;
 	size_t info, data;
 
 	if (!change->data) {
-		put(change->type, &change->value, change->len);
+		put(change->type, low_bytes(&value, change->len), change->len);
 		return;
 	}
 	info = put(IFLA_LINKINFO, NULL, 0);
@@ -1330,7 +1344,7 @@ static void put_change(const struct change *change)
 	if (change->type == IFLA_IPTUN_ENCAP_TYPE)
 		put_encap(change->value, change->value >> 16);
 	else
-		put(change->type, &change->value, change->len);
+		put(change->type, low_bytes(&value, change->len), change->len);
 	nest_end(data);
 	nest_end(info);
 }
