@@ -32,6 +32,8 @@ PAGES8 = $(wildcard man/*.8)
 SBIN = $(DESTDIR)$(PREFIX)/sbin
 MAN = $(DESTDIR)$(PREFIX)/share/man
 SRC = $(DESTDIR)/usr/src/tunl-$(VERSION)
+# the series that they are tried on, from Debian's suites
+KERNELS = $(shell awk '!/^\#/ && $$2 != "source" { print $$3 }' scripts/kernel.table | sort -uV | paste -sd ' ')
 # who becomes root by su has no depmod in his path
 export PATH := $(PATH):/usr/sbin:/sbin
 
@@ -89,6 +91,8 @@ install-dkms:
 			$$(ls $$module/*.[ch] | grep -v '\.mod\.c$$') || exit; \
 	done
 	sed 's/#MODULE_VERSION#/$(VERSION)/' scripts/dkms.conf >$(SRC)/dkms.conf
+	sed 's/#MODULE_VERSION#/$(VERSION)/; s/#KERNELS#/$(KERNELS)/' scripts/dkms-try >$(SRC)/dkms-try
+	chmod 755 $(SRC)/dkms-try
 
 demo check bench deb pictures:
 	$(CURDIR)/scripts/$@

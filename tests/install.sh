@@ -79,11 +79,15 @@ check_not "no folder left" test -e "$root/lib/modules/$release/updates"
 check "make install-dkms DESTDIR=" run_make install-dkms DESTDIR="$tmp/dkms"
 (cd "$tmp/dkms" && find . -type f | sed "s|^\./usr/src/tunl-$version/||") >"$tmp/after"
 (
-	cd "$TUNL_TOP" && echo dkms.conf && find Kbuild COPYING include tunnel ipip -name '*.[ch]' ! -name '*.mod.c' \
+	cd "$TUNL_TOP" && printf '%s\n' dkms.conf dkms-try && find Kbuild COPYING include tunnel ipip -name '*.[ch]' ! -name '*.mod.c' \
 		-o -name Kbuild -o -name COPYING
 ) >"$tmp/expected"
 check "sources for dkms, no more" same_lines "$tmp/expected" "$tmp/after"
 check "dkms.conf has the version" grep -x "PACKAGE_VERSION=\"$version\"" "$tmp/dkms/usr/src/tunl-$version/dkms.conf"
+try=$tmp/dkms/usr/src/tunl-$version/dkms-try
+check "dkms-try has the version" grep -x "version=\"$version\"" "$try"
+check "dkms-try names the kernels that the modules are tried on" grep -E '^known="5\.10 6\.1 [0-9. ]+"' "$try"
+check "dkms can run dkms-try" test -x "$try"
 check_eq "touches nothing else" "$(changed_since "$tmp/stamp")" ""
 
 # --- in place

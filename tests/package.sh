@@ -3,8 +3,10 @@
 # tunl-test: guests=1 suite=full engine=qemu timeout=1500 alone=yes packages=yes debs=dkms pkgs=lsb-release,patch,openssl
 #
 # The package tunl-dkms: installed, upgraded, rebuilt, removed, purged; each time, whose
-# modules the kernel gets. And the same by hand: make install-dkms, dkms. Emulated, compiling
-# takes some minutes; there it is done once, and upgrading is left to user-mode Linux.
+# modules the kernel gets. And the same by hand: make install-dkms, dkms. Kernels come that
+# no version of tunl knows: one is like the guest's own, with headers that one probe has no
+# answer for, and then without. Emulated, compiling takes some minutes; there it is done
+# once, and the rest is left to user-mode Linux.
 
 . "$(dirname "$0")/lib.sh"
 . "$TUNL_TOP/tests/installed.sh"
@@ -21,7 +23,7 @@ native=
 case $release in
 *-tunl)
 	native=1
-	export ARCH=um # dkms hands it on to make
+	export MAKEFLAGS=ARCH=um # dkms hands it on to make; a variable ARCH it would empty
 	;;
 esac
 
@@ -31,10 +33,21 @@ install_deb() { # FILE
 	dpkg-deb --fsys-tarfile "$1" | tar -t | sed -n 's|^\./\(.*\)/$|/\1|p' | xargs mkdir -p &&
 		dpkg --force-unsafe-io -i "$1"
 }
-status() { dkms status -m tunl | sed 's/^\(.*\), \(.*\), .*: \(.*\)$/\1 \2 \3/'; }
+status() { # of this kernel, if not of another one
+	dkms status -m tunl -k "${1:-$release}" |
+		sed 's/^\(.*\), \(.*\), .*: \(.*\)$/\1 \2 \3/; s/ (Original modules exist)$//'
+}
+# What the packages of a kernel and of its headers call.
+hooks() { run-parts --exit-on-error --regex '^dkms' --arg="$2" "/etc/kernel/$1.d"; } # postinst|header_postinst RELEASE
+# dkms from 3.1 on keeps the kernel's ipip.ko elsewhere while ours is installed.
+kernels_file() {
+	compgen -G "$modules/kernel/net/ipv4/ipip.ko*" ||
+		{ moves_modules && compgen -G "/var/lib/dkms/tunl/original_module/$release/*/ipip.ko*"; }
+}
+moves_modules() { dpkg --compare-versions "$(dpkg-query -W -f '${Version}' dkms)" ge 3.1; }
 the_kernels() { [ "$(finds ipip | sed 's/\.ko.*//')" = "$modules/kernel/net/ipv4/ipip" ]; }
 dkms_has() { # what of ours is in dkms' and the kernel's folders
-	(cd / && find usr/src usr/share/doc/tunl-dkms usr/share/man/man4 usr/sbin/tunl-doctor \
+	(cd / && find etc/kernel usr/src usr/share/doc/tunl-dkms usr/share/man/man4 usr/sbin/tunl-doctor \
 		usr/sbin/ghost-host var/lib/dkms "${modules#/}/updates" \( -path '*tunl*' -o -path '*/ipip.*' \) 2>/dev/null)
 }
 loads_ours() { # VERSION
@@ -59,7 +72,7 @@ check_eq "before: nothing of ours" "$(dkms_has)" ""
 check "dpkg -i" install_deb "$first_deb"
 check_eq "installed: dkms has built it for this kernel" "$(status)" "tunl/$version $release installed"
 check "installed: modprobe finds ours" grep -x "$modules/updates/dkms/ipip\.ko.*" <<<"$(finds ipip)"
-check "installed: the kernel's is still there" compgen -G "$modules/kernel/net/ipv4/ipip.ko*"
+check "installed: the kernel's own ipip.ko is kept" kernels_file
 check_not "installed: nothing is loaded" eval 'loaded tunnel || loaded ipip'
 check "installed: modprobe loads ours" loads_ours "$version"
 must unload_all
@@ -89,18 +102,42 @@ if [ -n "$native" ]; then
 	installed=$next
 fi
 
-# --- a kernel comes: what its package calls. Another is not for us
+# --- a kernel comes
 
 must dkms uninstall "tunl/$installed" -k "$release"
 check "before a new kernel: modprobe finds the kernel's" the_kernels
-check "a new kernel: its package's hook" /etc/kernel/postinst.d/dkms "$release"
-check_eq "a new kernel: built and installed" "$(status)" "tunl/$installed $release installed"
+check "a new kernel: the hooks of its package succeed" hooks postinst "$release"
+check_eq "a new kernel: the modules are built and installed" "$(status)" "tunl/$installed $release installed"
 check "a new kernel: modprobe finds ours" grep -x "$modules/updates/dkms/ipip\.ko.*" <<<"$(finds ipip)"
-other=5.10.0-1-amd64
-mkdir -p /lib/modules
-dkms build "tunl/$installed" -k $other --kernelsourcedir "$modules/build" >"$tmp/other" 2>&1
-check_eq "a kernel that it does not know is skipped, by dkms' own status" $? 77
-check "and dkms says so" grep -q BUILD_EXCLUSIVE "$tmp/other"
+
+# --- a kernel comes that no version of tunl knows
+
+other=9.9.0-1-amd64
+headers=$(sed -n 's|^include \(/.*\)/Makefile$|\1|p' "$modules/build/Makefile") # Debian's are in two trees
+headers=${headers:-$modules/build}
+must kernel_tree "$tmp/other"
+mkdir -p "/lib/modules/$other"
+must mount --bind "$tmp/other" "/lib/modules/$other"
+must depmod "$other"
+kernel_has() { modprobe -S "$other" --show-depends ipip | sed -n "s|^insmod /lib/modules/$other/\([a-z]*\)/.*/ipip\.ko.*|\1|p"; }
+hooks_say() { hooks "$1" "$other" >"$tmp/said" 2>&1; }
+sed 's/flowi4_dscp/flowi4_new/g; s/flowi4_tos/flowi4_old/g' "$headers/include/net/flow.h" >"$tmp/flow.h"
+must mount --bind "$tmp/flow.h" "$headers/include/net/flow.h"
+for package in postinst header_postinst; do
+	check "an unknown kernel with unknown headers: the hooks of its package succeed ($package)" \
+		hooks_say "$package"
+	check "an unknown kernel with unknown headers: one line has the probe and the known kernels ($package)" \
+		grep -x "tunl $installed has no modules for kernel $other: probe FLOWI4_DSCP(net/flow\.h) has no answer\. It is known to build for 5\.10 6\.1 .*, which keeps its own ipip\." "$tmp/said"
+	check_eq "an unknown kernel with unknown headers: dkms has no modules for it ($package)" "$(status $other)" ""
+done
+check_eq "an unknown kernel with unknown headers: it keeps its own ipip" "$(kernel_has)" kernel
+must umount "$headers/include/net/flow.h"
+if [ -n "$native" ]; then
+	check "an unknown kernel with known headers: the hooks of its package succeed" hooks header_postinst "$other"
+	check_eq "an unknown kernel with known headers: the modules are built and installed" \
+		"$(status $other)" "tunl/$installed $other installed"
+	check_eq "an unknown kernel with known headers: it gets our ipip" "$(kernel_has)" updates
+fi
 
 # --- removed, purged
 
@@ -108,6 +145,9 @@ must modprobe -a ipip tunnel
 check "dpkg -r" dpkg -r tunl-dkms
 check "removed: what is loaded stays" ours_loaded "$installed"
 check "removed: modprobe finds the kernel's again" the_kernels
+check_eq "removed: the other kernel has its own ipip again" "$(kernel_has)" kernel
+left_hook() { [ -x /etc/kernel/postinst.d/dkms-tunl ] && hooks postinst "$release" && the_kernels; }
+check "removed: the hook of the package stays, and builds nothing" left_hook
 must unload_all
 check "removed: kind ipip is the kernel's" kind_is_kernels
 check_not "removed: it is not ours" ours_loaded
@@ -129,5 +169,6 @@ if [ -n "$native" ]; then
 	check_eq "by hand: nothing of ours left" "$(dkms_has)" ""
 fi
 
+umount "/lib/modules/$other"
 umount "$modules"
 ktap_end
