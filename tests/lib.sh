@@ -198,6 +198,16 @@ netns_add() { # NS...
 	done
 }
 
+# What the namespace's own stack knows of the path to an address.
+path_mtu() { # NS ADDRESS
+	ns "$1" python3 -c 'import socket, sys
+IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_MTU = 10, 2, 14
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+udp.connect((sys.argv[1], 9))
+print(udp.getsockopt(socket.IPPROTO_IP, IP_MTU))' "$2"
+}
+
 # A pair of Ethernets, up, one end in each namespace.
 veth() { # NS IF NS IF
 	# Made under passing names: both may be called eth0, and init may have one.
