@@ -18,6 +18,8 @@ userland_configure() { # ROOT
 
 	cp "$1/usr/share/base-passwd/passwd.master" "$1/etc/passwd"
 	cp "$1/usr/share/base-passwd/group.master" "$1/etc/group"
+	# whom tcpdump runs as
+	echo 'tcpdump:x:100:65534::/nonexistent:/usr/sbin/nologin' >>"$1/etc/passwd"
 	echo '127.0.0.1 localhost' >"$1/etc/hosts"
 	while read -r program from; do
 		[ -e "$1/$program" ] || ln -s "$from" "$1/$program"
