@@ -10,6 +10,7 @@
 #include <linux/ip.h>
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
+#include <linux/seqlock.h>
 #include <linux/workqueue.h>
 #include <net/ip_fib.h>
 #include <net/ip_tunnels.h>
@@ -128,6 +129,8 @@ struct tunl_config {
 /**
  * struct tunl_fault - what an ICMP error says to later packets
  * @lock:	of all but an unlocked look, which may be late
+ * @seq:	of @mtu, @mtu_remote and @mtu_expires, which the packet path reads
+ *		without @lock: an MTU is never taken for another endpoint's
  * @pending:	TUNL_FAULT_*
  * @code:	of an error that is yet to be reported to a sender: code of a destination
  *		unreachable
@@ -140,6 +143,7 @@ struct tunl_config {
  */
 struct tunl_fault {
 	spinlock_t	lock; /* of the rest */
+	seqcount_spinlock_t seq;
 	u8		pending;
 	u8		code;
 	__be32		remote;

@@ -169,6 +169,7 @@ static void link_setup(struct net_device *dev)
 	tunl->magic = TUNL_MAGIC;
 	tunl->dev = dev;
 	spin_lock_init(&tunl->fault.lock);
+	seqcount_spinlock_init(&tunl->fault.seq, &tunl->fault.lock);
 
 	dev->netdev_ops = &link_ops;
 	dev->ethtool_ops = &tunl_stats_ethtool_ops;

@@ -644,10 +644,12 @@ static void icmp_remember_mtu(struct net *net, const struct icmp_error *error,
 	struct tunl_fault *fault = &tunl->fault;
 
 	spin_lock_bh(&fault->lock);
+	write_seqcount_begin(&fault->seq);
 	WRITE_ONCE(fault->mtu, max(mtu, compat_rt_min_pmtu(net)));
 	WRITE_ONCE(fault->mtu_remote, error->outer.daddr);
 	WRITE_ONCE(fault->mtu_expires,
 		   jiffies + compat_rt_mtu_expires(net));
+	write_seqcount_end(&fault->seq);
 	WRITE_ONCE(fault->pending, fault->pending | TUNL_FAULT_MTU);
 	spin_unlock_bh(&fault->lock);
 }
@@ -833,9 +835,21 @@ void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,
 /* For as long as it is good. Without a lock: it is all packets' way meanwhile. */
 static void icmp_heed_mtu(struct tunl_fault *fault, struct tunl_outer *outer)
 {
-	if (time_before(jiffies, READ_ONCE(fault->mtu_expires))) {
-		if (READ_ONCE(fault->mtu_remote) == outer->remote)
-			outer->pmtu = READ_ONCE(fault->mtu);
+	unsigned long expires;
+	unsigned int seq;
+	__be32 remote;
+	u32 mtu;
+
+	do {
+		seq = read_seqcount_begin(&fault->seq);
+		expires = READ_ONCE(fault->mtu_expires);
+		remote = READ_ONCE(fault->mtu_remote);
+		mtu = READ_ONCE(fault->mtu);
+	} while (read_seqcount_retry(&fault->seq, seq));
+
+	if (time_before(jiffies, expires)) {
+		if (remote == outer->remote)
+			outer->pmtu = mtu;
 		return;
 	}
 
