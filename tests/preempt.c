@@ -2,14 +2,15 @@
 /*
  * Threads of one processor that send, and preempt each other in the middle of it.
  *
- *   preempt send PROCESSOR ROUNDS FROM FIXED NET PORT
+ *   preempt send PROCESSOR ROUNDS FROM FIXED NET PORT IF
  *   preempt receive PORT
  *   preempt watch IF FROM TO
  *
  * `send`: one thread without priority sends as fast as it can, and RT_THREADS, each of a
- * higher real-time priority than the one before, wake up shortly one after another, ROUNDS
- * times, and send a packet: every second one to FIXED, the others into NET/24; half of
- * them with DF. Prints how many those were.
+ * higher real-time priority than the one before, send a packet ROUNDS times: mostly when
+ * one of the thread before is seen on IF, so while that is in the middle of sending it;
+ * else at a certain time. Every second packet goes to FIXED, the others into NET/24; half
+ * of them with DF. Prints how many those were.
  *
  * `receive`: until SIGTERM; then prints how many there were of any sender, and fails if
  * one has come twice or is a stranger's.
@@ -21,10 +22,12 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -56,7 +59,7 @@ struct sender {
 
 static struct sender senders[RT_THREADS + 1];
 static struct sockaddr_in from, fixed, net;
-static unsigned int rounds, busy;
+static unsigned int rounds, busy, link_index;
 static uint64_t takes; /* nanoseconds for a packet */
 static volatile sig_atomic_t over;
 
@@ -118,9 +121,9 @@ static void send_one(struct sender *sender, const int *socks)
 }
 
 /*
- * All threads wake up in the same periods, long enough for each to send its packet and
- * for the one without priority to be in the middle of another. In some periods the next
- * one comes when the one before has hardly begun, in some when it has ended.
+ * By the clock: in the same periods, long enough for each thread to send its packet and
+ * for the one without priority to be in the middle of another; in some periods shortly
+ * one after another, in some not.
  */
 static void wait_for_period(unsigned int index)
 {
@@ -128,10 +131,47 @@ static void wait_for_period(unsigned int index)
 	uint64_t n = now() / period + 1, wake;
 	struct timespec ts;
 
-	wake = n * period + index * (n % STEPS) * takes / (STEPS / 2);
+	wake = n * period + index * (n % STEPS) * takes / (STEPS * 2);
 	ts.tv_sec = wake / 1000000000;
 	ts.tv_nsec = wake % 1000000000;
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
+/* Sees the wrapped packets of the thread before: two headers of IPv4, and UDP. */
+static int tap_socket(unsigned int index)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 20 + 20 + 8),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, index - 1, 0, 3),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, SKF_AD_OFF + SKF_AD_PKTTYPE),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(code[0]), code };
+	struct sockaddr_ll link = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = link_index,
+	};
+	int sock = socket(AF_PACKET, SOCK_DGRAM, 0);
+
+	if (sock < 0 ||
+	    setsockopt(sock, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) ||
+	    bind(sock, (void *)&link, sizeof(link)))
+		die("packet socket");
+	return sock;
+}
+
+/* What was seen before does not count. A thread that has ended sends no more. */
+static void wait_for_tap(int tap)
+{
+	struct pollfd fd = { .fd = tap, .events = POLLIN };
+	char byte;
+
+	while (recv(tap, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) > 0)
+		;
+	poll(&fd, 1, 100);
 }
 
 static void *sender_run(void *arg)
@@ -143,10 +183,15 @@ static void *sender_run(void *arg)
 	};
 	uint64_t start = now();
 	unsigned int i;
+	int tap;
 
 	if (sender->index) {
+		tap = tap_socket(sender->index);
 		for (i = 0; i < rounds; i++) {
-			wait_for_period(sender->index);
+			if (i % 4 == 3)
+				wait_for_period(sender->index);
+			else
+				wait_for_tap(tap);
 			send_one(sender, socks);
 		}
 		__atomic_fetch_sub(&busy, 1, __ATOMIC_RELEASE);
@@ -287,7 +332,8 @@ static int watch(const char *dev, in_addr_t source, in_addr_t destination)
 
 int main(int argc, char **argv)
 {
-	if (argc == 8 && !strcmp(argv[1], "send")) {
+	if (argc == 9 && !strcmp(argv[1], "send")) {
+		link_index = if_nametoindex(argv[8]);
 		rounds = atoi(argv[3]);
 		from = address(argv[4], 0);
 		fixed = address(argv[5], atoi(argv[7]));
