@@ -31,20 +31,20 @@ carried() { # FIELD=VALUE|lost ARGUMENT-OF-WIRE...
 
 # With a rule that sends packets of TOS and any ECN bits to table 100.
 by_rule() { # RULE TOS
-	local what=$1 tos=$2 ect
+	local what=$1 tos=$2 ecn
 
-	ect=$(printf 0x%02x $(($2 | 2)))
+	ecn=$(printf 0x%02x $(($2 | 2)))
 
 	# inner packets; of the second, by the main table, IP would send a redirect
 	check "$what, ECN: an error about a packet that the rule sent to the tunnel is relayed" \
 		carried icmp=3/1 r h/eth0 wait=2 "${outer[@]}" "${from_r[@]}" error.type=3 error.code=1 \
-		src=10.1.0.2 dst=10.5.0.1 tos="$ect"
+		src=10.1.0.2 dst=10.5.0.1 tos="$ecn"
 	check "$what, ECN: an inner packet received on the interface goes where the rule says" \
-		carried dst=10.6.0.1 r h/eth0 wait=2 outer.src=10.0.2.1 outer.dst=10.0.1.1 outer.tos="$ect" \
-		src=10.0.1.77 dst=10.6.0.1 tos="$ect"
+		carried dst=10.6.0.1 r h/eth0 wait=2 outer.src=10.0.2.1 outer.dst=10.0.1.1 outer.tos="$ecn" \
+		src=10.0.1.77 dst=10.6.0.1 tos="$ecn"
 
 	# outer packets
-	must ip -n a link add out type ipip remote 10.0.2.2 ttl 64 tos "$ect"
+	must ip -n a link add out type ipip remote 10.0.2.2 ttl 64 tos "$ecn"
 	must ip -n a link set out up
 	must ip -n a route add 10.7.0.0/16 dev out
 	wire send a src=10.1.0.1 dst=10.7.0.1
@@ -56,7 +56,7 @@ by_rule() { # RULE TOS
 
 	must ip -n a link add ext type ipip external
 	must ip -n a link set ext up
-	must ip -n a route add 10.7.0.0/16 encap ip dst 10.0.2.2 tos "$ect" dev ext
+	must ip -n a route add 10.7.0.0/16 encap ip dst 10.0.2.2 tos "$ecn" dev ext
 	wire send a src=10.1.0.1 dst=10.7.0.1
 	check_eq "$what, ECN: the metadata's TOS chooses the route" "$(tx_counter a ext tx_drop_no_route)" 1
 	must ip -n a link del ext
@@ -66,7 +66,7 @@ by_rule() { # RULE TOS
 	must ip -n a link set out up
 	must ip -n a route add 10.7.0.0/16 dev out
 	wire send a src=10.1.0.1 dst=10.7.0.1
-	must wire send r outer.src=10.0.1.1 outer.dst=10.0.2.3 outer.df=1 outer.tos="$ect" df=1 size=1400 \
+	must wire send r outer.src=10.0.1.1 outer.dst=10.0.2.3 outer.df=1 outer.tos="$ecn" df=1 size=1400 \
 		src=10.1.0.1 dst=10.7.0.1 "${from_r[@]}" error.type=3 error.code=4 error.mtu=1300
 	check "$what, ECN: that route learns the path MTU" \
 		poll 5 eval "ip -n a route get 10.0.2.3 tos $tos | grep 'mtu 1300'"
@@ -93,7 +93,8 @@ must ip -n r neigh replace 10.0.2.3 lladdr 02:00:00:00:00:03 dev eth1
 
 # --- the kernel's answer: a route, or a reason why there is none
 
-# What came in by eth0 with that source would have been dropped there by rp_filter.
+# What came in by eth0 with that source would have been dropped there by rp_filter. The
+# answer was an error, and is a reason, which is not negative (6.13).
 must ip -n a route add 10.8.0.0/16 dev tunl
 must ip -n a rule add from 10.8.0.0/16 to 10.1.0.2 blackhole
 sysctl_set a net.ipv4.conf.eth0.rp_filter 1
