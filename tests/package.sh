@@ -62,6 +62,7 @@ kind_is_kernels() {
 }
 
 must kernel_tree "$tmp/modules"
+must kernel_tree "$tmp/other"
 must use_kernel_tree "$tmp/modules"
 must install_deb "$dkms_deb"
 check "before: modprobe finds the kernel's ipip" the_kernels
@@ -115,7 +116,6 @@ check "a new kernel: modprobe finds ours" grep -x "$modules/updates/dkms/ipip\.k
 other=9.9.0-1-amd64
 headers=$(sed -n 's|^include \(/.*\)/Makefile$|\1|p' "$modules/build/Makefile") # Debian's are in two trees
 headers=${headers:-$modules/build}
-must kernel_tree "$tmp/other"
 mkdir -p "/lib/modules/$other"
 must mount --bind "$tmp/other" "/lib/modules/$other"
 must depmod "$other"
@@ -128,7 +128,7 @@ for package in postinst header_postinst; do
 		hooks_say "$package"
 	check "an unknown kernel with unknown headers: one line has the probe and the known kernels ($package)" \
 		grep -x "tunl $installed has no modules for kernel $other: probe FLOWI4_DSCP(net/flow\.h) has no answer\. It is known to build for 5\.10 6\.1 .*, which keeps its own ipip\." "$tmp/said"
-	check_eq "an unknown kernel with unknown headers: dkms has no modules for it ($package)" "$(status $other)" ""
+	check_eq "an unknown kernel with unknown headers: dkms has no modules for it ($package)" "$(status $other | grep -E ' (built|installed)$')" ""
 done
 check_eq "an unknown kernel with unknown headers: it keeps its own ipip" "$(kernel_has)" kernel
 must umount "$headers/include/net/flow.h"
