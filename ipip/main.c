@@ -29,6 +29,27 @@ extern int xfrm4_tunnel_deregister(struct xfrm_tunnel *handler,
 				   unsigned short family) __weak;
 
 /*
+ * Their addresses, in memory and read from there: for code that names a weak symbol the
+ * compiler for arm64 wants a global offset table, which modules do not have.
+ */
+static struct {
+	typeof(&xfrm4_tunnel_register) add;
+	typeof(&xfrm4_tunnel_deregister) del;
+} main_tunnel4 = { xfrm4_tunnel_register, xfrm4_tunnel_deregister };
+
+static int main_tunnel4_register(struct xfrm_tunnel *handler,
+				 unsigned short family)
+{
+	return READ_ONCE(main_tunnel4.add)(handler, family);
+}
+
+static void main_tunnel4_deregister(struct xfrm_tunnel *handler,
+				    unsigned short family)
+{
+	READ_ONCE(main_tunnel4.del)(handler, family);
+}
+
+/*
  * Errors about outer packets concern who sends them, and tunnel.ko hears them
  * by itself. tunnel4 calls this without looking whether it is there.
  */
@@ -76,7 +97,7 @@ static const struct net_protocol main_protocol = {
 
 static bool main_tunnel4_present(void)
 {
-	return xfrm4_tunnel_register && xfrm4_tunnel_deregister;
+	return READ_ONCE(main_tunnel4.add) && READ_ONCE(main_tunnel4.del);
 }
 
 static int main_register_pair(struct xfrm_tunnel *peer,
@@ -85,13 +106,13 @@ static int main_register_pair(struct xfrm_tunnel *peer,
 {
 	int err;
 
-	err = xfrm4_tunnel_register(peer, family);
+	err = main_tunnel4_register(peer, family);
 	if (err)
 		return err;
 
-	err = xfrm4_tunnel_register(stranger, family);
+	err = main_tunnel4_register(stranger, family);
 	if (err)
-		xfrm4_tunnel_deregister(peer, family);
+		main_tunnel4_deregister(peer, family);
 	return err;
 }
 
@@ -99,8 +120,8 @@ static void main_unregister_pair(struct xfrm_tunnel *peer,
 				 struct xfrm_tunnel *stranger,
 				 unsigned short family)
 {
-	xfrm4_tunnel_deregister(stranger, family);
-	xfrm4_tunnel_deregister(peer, family);
+	main_tunnel4_deregister(stranger, family);
+	main_tunnel4_deregister(peer, family);
 }
 
 /**
