@@ -18,7 +18,7 @@
 # Header: guests=1|2, suite=fast|full, engine=qemu|uml, timeout=SECONDS, and for
 # two guests mixed=yes if the first and the last kernel on a wire is worth a run too;
 # debs=PACKAGE,... for unpack_deb; pkgs=PACKAGE,... that others do not need, to be
-# installed on the host; source=6.12 if it reads Debian's kernel source; packages=yes
+# installed on the host; source=6.12,... if it reads Debian's kernel sources; packages=yes
 # if it wants build/deb/ to have tunl-dkms, and one to upgrade to; alone=yes if its
 # guest cannot be used for another test, and then vm=OPTION of scripts/vm.
 # They are run by tests/guest, inside a guest, never on a real machine: the
