@@ -13,6 +13,7 @@
 #   host ── eth0 192.0.2.1 ═════ 192.0.2.254, 198.51.100.1, .7 eth0 ── peer
 #                                  tunnels to the host: plain, in UDP to port 5555
 #                                  203.0.113.1, .9 behind them; routes 192.0.2.7 back
+#   10.1.0.1 is the host's, too, and 10.2.0.1 the peer's, which routes 10.1.0.0/24 back
 
 . "$(dirname "$0")/lib.sh"
 ktap_begin
@@ -47,6 +48,7 @@ network() {
 	done
 	netns_add host peer && veth host eth0 peer eth0 &&
 		ip -n host addr add 192.0.2.1/24 dev eth0 &&
+		ip -n host addr add 10.1.0.1/32 dev lo &&
 		ip -n host route add default via 192.0.2.254 &&
 		ip -n peer -batch - <<-END || return
 			addr add 192.0.2.254/24 dev eth0
@@ -54,11 +56,13 @@ network() {
 			addr add 198.51.100.7/32 dev eth0
 			addr add 203.0.113.1/32 dev lo
 			addr add 203.0.113.9/32 dev lo
+			addr add 10.2.0.1/32 dev lo
 			link add one type ipip remote 192.0.2.1 local 198.51.100.1
 			link add seven type ipip remote 192.0.2.1 local 198.51.100.7
 			link set one up
 			link set seven up
 			route add 192.0.2.7 dev one
+			route add 10.1.0.0/24 dev one
 		END
 	ip netns exec peer ip fou add port 5555 ipproto 4 &&
 		sysctl_set peer net.ipv4.ip_forward 1 &&
