@@ -35,7 +35,9 @@ extern int xfrm4_tunnel_deregister(struct xfrm_tunnel *handler,
 static struct {
 	typeof(&xfrm4_tunnel_register) add;
 	typeof(&xfrm4_tunnel_deregister) del;
-} main_tunnel4 = { xfrm4_tunnel_register, xfrm4_tunnel_deregister };
+} main_tunnel4 __ro_after_init = {
+	xfrm4_tunnel_register, xfrm4_tunnel_deregister
+};
 
 static int main_tunnel4_register(struct xfrm_tunnel *handler,
 				 unsigned short family)
