@@ -36,7 +36,8 @@ static struct {
 	typeof(&xfrm4_tunnel_register) add;
 	typeof(&xfrm4_tunnel_deregister) del;
 } main_tunnel4 __ro_after_init = {
-	xfrm4_tunnel_register, xfrm4_tunnel_deregister
+	.add = xfrm4_tunnel_register,
+	.del = xfrm4_tunnel_deregister,
 };
 
 static int main_tunnel4_register(struct xfrm_tunnel *handler,
