@@ -32,6 +32,7 @@
 #include <net/protocol.h>
 #include <net/route.h>
 #include <net/rtnetlink.h>
+#include <net/sch_generic.h>
 
 #if IS_ENABLED(CONFIG_NF_NAT)
 #include <net/netfilter/nf_conntrack.h>
@@ -448,6 +449,28 @@ static inline int compat_rt_mtu_expires(const struct net *net)
 #define local_lock_nested_bh(lock) do { } while (0)
 #define local_unlock_nested_bh(lock) do { } while (0)
 #endif
+
+/*
+ * Real-time kernels held a lock of a device's queue while they sent from it (6.19): a
+ * task that comes to that queue again, further down, would wait for itself.
+ *
+ * probe: QUEUE_LOCK net/sch_generic.h
+ *	HELD: spinlock_t busylock
+ *	ABSENT
+ *
+ * Under the RCU read lock.
+ */
+static inline bool compat_queue_is_held(struct net_device *dev)
+{
+#if IS_ENABLED(CONFIG_PREEMPT_RT) && defined(COMPAT_QUEUE_LOCK_HELD)
+	unsigned int i;
+
+	for (i = 0; i < dev->real_num_tx_queues; i++)
+		if (rcu_dereference_bh(netdev_get_tx_queue(dev, i)->qdisc)->enqueue)
+			return true;
+#endif
+	return false;
+}
 
 /*
  * A sysctl table ended with an empty entry; since 6.6, with the macro, entries are

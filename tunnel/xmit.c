@@ -17,10 +17,11 @@ DEFINE_PER_CPU(struct tunl_cpu, tunl_cpu) = {
 	.bh_lock = INIT_LOCAL_LOCK(bh_lock),
 };
 
-/* On a real-time kernel: a tunnel that @task is in the middle of sending through. */
+/* On a real-time kernel: a tunnel, @dev, that @task is in the middle of sending through. */
 struct xmit_frame {
 	struct hlist_node		node;
 	const struct task_struct	*task;
+	const struct net_device		*dev;
 };
 
 /*
@@ -44,9 +45,29 @@ static unsigned int xmit_depth(void)
 	return depth;
 }
 
-static int xmit_send_counted(struct net *net, struct sk_buff *skb)
+/*
+ * Would this task, sent to @next, come again to a tunnel that it is in the middle of
+ * sending through, and wait there for itself?
+ */
+static bool xmit_is_stuck(struct net_device *next)
 {
-	struct xmit_frame frame = { .task = current };
+	const struct xmit_frame *frame;
+	bool found = false;
+
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		return false;
+
+	local_lock_nested_bh(&tunl_cpu.bh_lock);
+	hlist_for_each_entry(frame, this_cpu_ptr(&tunl_cpu.frames), node)
+		found |= frame->task == current && frame->dev == next;
+	local_unlock_nested_bh(&tunl_cpu.bh_lock);
+	return found && compat_queue_is_held(next);
+}
+
+static int xmit_send_counted(struct net *net, struct sk_buff *skb,
+			     const struct net_device *dev)
+{
+	struct xmit_frame frame = { .task = current, .dev = dev };
 	int err;
 
 	local_lock_nested_bh(&tunl_cpu.bh_lock);
@@ -62,12 +83,13 @@ static int xmit_send_counted(struct net *net, struct sk_buff *skb)
 }
 
 /* Consumes the skb. The frame is another function's: it would cost a packet its making. */
-static int xmit_send(struct net *net, struct sk_buff *skb)
+static int xmit_send(struct net *net, struct sk_buff *skb,
+		     const struct net_device *dev)
 {
 	int err;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		return xmit_send_counted(net, skb);
+		return xmit_send_counted(net, skb, dev);
 
 	__this_cpu_inc(tunl_cpu.depth);
 	err = ip_local_out(net, NULL, skb);
@@ -505,7 +527,7 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 		xmit_complain_loop(skb, dev, outer->remote);
 		break;
 	case TUNL_LOOP_NESTED:
-		net_warn_ratelimited("%s: packet has been through %d tunnels, are they routed in a circle?\n",
+		net_warn_ratelimited("%s: packet has been through %d tunnels or twice through one, are they routed in a circle?\n",
 				     dev->name, TUNL_NESTING_MAX);
 		/* Deep in the stack is no place to send another packet. */
 		return;
@@ -570,6 +592,11 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		goto complain;
 	}
 
+	if (unlikely(xmit_is_stuck(outer.route->dst.dev))) {
+		verdict = TUNL_LOOP_NESTED;
+		goto complain;
+	}
+
 	if (unlikely(READ_ONCE(tunl->fault.pending)) && tunl_skb_is_ipv4(skb))
 		tunl_icmp_tell(skb, dev, &outer);
 
@@ -583,7 +610,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		goto complain;
 
 	/* net_xmit_eval() evaluates its argument twice. */
-	err = xmit_send(tunl->underlay, skb);
+	err = xmit_send(tunl->underlay, skb, dev);
 	if (likely(!net_xmit_eval(err)))
 		dev_sw_netstats_tx_add(dev, 1, len);
 	else
