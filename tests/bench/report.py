@@ -4,13 +4,11 @@
 
   report.py table FILE.tsv            print the table, and that of what has changed
   report.py page FOLDER PAGE.md       put tables into the page, plots beside it
-  report.py profile FOLDER            from samples, the nanoseconds of each function
 
 A line of data: boot, round, case, variant, figure; a table for each file, between
 `<!-- bench: NAME begin -->` and `<!-- bench: NAME end -->`. Ratios are of figures
 of one round, and a table has their median and quartiles.
 """
-import bisect
 import collections
 import os
 import re
@@ -75,6 +73,8 @@ def table(path):
     name = os.path.basename(path)[:-len(".tsv")]
     if name == "count":
         return table_of_count(path)
+    if name == "profile":
+        return table_of_profile(path)
     overhead = name in OVERHEAD
     if overhead:
         head = ["way (%s)" % UNIT[name], "no tunnel", "kernel's adds", "ours adds",
@@ -180,67 +180,33 @@ plot $data using 2:xtic(1) title "kernel's ipip" linecolor rgb "#9aa5b1", \\
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 
-def sampled(folder):
-    """The nanoseconds of a packet that each function of the kernel has."""
-    symbols = []
-    with open(os.path.join(folder, "kallsyms"), encoding="ascii") as file:
-        for line in file:
-            fields = line.split()
-            symbols.append((int(fields[0], 16), " ".join(fields[2:])))
-    symbols.sort()
-    starts = [start for start, _ in symbols]
-    with open(os.path.join(folder, "out"), encoding="utf-8") as file:
-        times = [float(line.split("\t")[4]) for line in file if line.startswith("data\t")]
-    count = collections.Counter()
-    with open(os.path.join(folder, "addresses"), encoding="ascii") as file:
-        for line in file:
-            if not line.strip():
-                continue
-            address = int(line, 16)
-            # the host's kernel
-            if address >= 1 << 63:
-                continue
-            index = bisect.bisect(starts, address) - 1
-            if index < 0 or address - starts[index] > 65536:
-                count["(not the guest's kernel)"] += 1
-            else:
-                count[symbols[index][1]] += 1
-    scale = statistics.median(times) / sum(count.values())
-    return {name: samples * scale for name, samples in count.items()}
+def table_of_profile(path, most=40):
+    """Sums of the modules and of the rest, then the functions that take more with ours."""
+    functions = collections.defaultdict(lambda: collections.defaultdict(float))
+    arrivals = []
+    for case, turns in load(path).items():
+        arrival, name = case.split(": ", 1)
+        if arrival not in arrivals:
+            arrivals.append(arrival)
+        for variant, figure in list(turns.values())[-1].items():
+            functions[name][arrival, variant] = figure
+    ways = [(arrival, variant) for arrival in arrivals for variant in ("kernel", "ours")]
 
+    def row(title, names):
+        return [title] + ["%+.0f" % sum(functions[name][way] - functions[name][way[0], "none"]
+                                        for name in names) for way in ways]
 
-def profile(folder):
-    variants = [sampled(os.path.join(folder, variant)) for variant in ("none", "kernel", "ours")]
-    names = sorted(set().union(*variants), key=lambda name: -variants[2].get(name, 0))
-    print("# function\tnone\tkernel\tours (ns of a packet)")
-    for name in names:
-        figures_of = [variant.get(name, 0) for variant in variants]
-        if max(figures_of) >= 0.5:
-            print(name + "".join("\t%.1f" % figure for figure in figures_of))
+    def rank(name):
+        return -max(functions[name][arrival, "ours"] - functions[name][arrival, "none"]
+                    for arrival in arrivals)
 
-
-def table_of_profile(path, most=24):
-    """Sums, then the functions that take longer than without a tunnel."""
-    functions = []
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            if not line.startswith("#"):
-                name, *values = line.rstrip("\n").split("\t")
-                functions.append((name, *map(float, values)))
-
-    def adds(rows):
-        return [sum(row[i] - row[1] for row in rows) for i in (2, 3)]
-
-    rows = [["function", "kernel's adds", "ours adds"], ["---", "---:", "---:"]]
-    ours = re.compile(r" \[(tunnel|ipip)\]$")
-    kernels = re.compile(r" \[(ip_tunnel|ipip|tunnel4)\]$")
-    modules = [row for row in functions if ours.search(row[0]) or kernels.search(row[0])]
-    rest = [row for row in functions if row not in modules]
-    for name, of in ("**the tunnel's modules**", modules), ("**the rest of the kernel**", rest):
-        rows.append([name] + ["%+.0f" % value for value in adds(of)])
-    functions.sort(key=lambda row: row[1] - row[3])
-    for row in functions[:most]:
-        rows.append(["`%s`" % row[0]] + ["%+.1f" % value for value in adds([row])])
+    modules = [name for name in functions if re.match(r"(tunl|xmit|ipip|rcv|peer|queue|policy)_", name)]
+    rows = [["function"] + ["%s, %s" % (arrival, "kernel's adds" if variant == "kernel" else "ours adds")
+                            for arrival, variant in ways], ["---"] + ["---:"] * len(ways)]
+    rows.append(row("**our modules**", modules))
+    rows.append(row("**everything else**", [name for name in functions if name not in modules]))
+    for name in sorted(functions, key=rank)[:most]:
+        rows.append(row("`%s`" % name, [name]))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
@@ -254,7 +220,7 @@ def page(folder, target):
         begin, end = "<!-- bench: %s begin -->\n" % name, "<!-- bench: %s end -->" % name
         if begin not in text or end not in text:
             sys.exit("report.py: %s has no place for %s" % (target, name))
-        content = table_of_profile(path) if name == "profile" else table(path)
+        content = table(path)
         content += "\n%s\n" % source(path)
         if name in OVERHEAD:
             plot(path, os.path.join(folder, name + ".svg"))
@@ -274,7 +240,5 @@ if __name__ == "__main__":
             print(changes(sys.argv[2]))
     elif len(sys.argv) == 4 and sys.argv[1] == "page":
         page(*sys.argv[2:])
-    elif len(sys.argv) == 3 and sys.argv[1] == "profile":
-        profile(sys.argv[2])
     else:
         sys.exit(__doc__)
