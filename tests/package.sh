@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=full engine=qemu timeout=1500 alone=yes packages=yes debs=dkms pkgs=lsb-release,patch,openssl
+# tunl-test: guests=1 suite=full engine=qemu timeout=4000 alone=yes packages=yes debs=dkms pkgs=lsb-release,patch,openssl
 #
 # The package tunl-dkms: installed, upgraded, rebuilt, removed, purged; each time, whose
 # modules the kernel gets. And the same by hand: make install-dkms, dkms. Kernels come that
