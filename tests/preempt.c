@@ -299,7 +299,7 @@ static int receive(unsigned int port)
 static int watch(const char *dev, in_addr_t source, in_addr_t destination)
 {
 	static unsigned int seen[2][1 << 16];
-	unsigned int count[2] = {}, twice = 0;
+	unsigned int count[2] = {}, twice[2] = {};
 	struct sockaddr_ll link = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(ETH_P_IP),
@@ -321,13 +321,17 @@ static int watch(const char *dev, in_addr_t source, in_addr_t destination)
 		df = iph.frag_off & htons(IP_DF);
 		last = &seen[df][iph.id];
 		count[df]++;
-		if (*last && (df ? count[df] <= 1 << 16 : count[df] - *last <= RECENT))
-			twice++;
+		if (*last && (df ? count[df] <= 1 << 16 : count[df] - *last <= RECENT)) {
+			twice[df]++;
+			printf("%s DF: ID %u in packets %u and %u\n", df ? "with" : "without",
+			       ntohs(iph.id), *last, count[df]);
+		}
 		*last = count[df];
 	}
 
-	printf("%u with DF, %u without; %u IDs twice\n", count[1], count[0], twice);
-	return twice || !count[0] || !count[1];
+	printf("%u with DF, %u IDs twice; %u without, %u twice\n", count[1], twice[1],
+	       count[0], twice[0]);
+	return twice[0] || twice[1] || !count[0] || !count[1];
 }
 
 int main(int argc, char **argv)

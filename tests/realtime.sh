@@ -129,6 +129,7 @@ for ns in A B; do
 	check "$ns to $other: each packet once" wait "${receiver[$other]}"
 	check "$ns to $other: no ID twice" wait "${watcher[$other]}"
 	note "$(tail -qn 1 "$tmp/receive.$other" "$tmp/watch.$other" | paste -sd ' ')"
+	grep 'in packets' "$tmp/watch.$other" | head -n 20 | while read -r line; do note "$line"; done
 done
 
 ktap_end
