@@ -33,8 +33,8 @@ extern int xfrm4_tunnel_deregister(struct xfrm_tunnel *handler,
  * compiler for arm64 wants a global offset table, which modules do not have.
  */
 static struct {
-	typeof(&xfrm4_tunnel_register) add;
-	typeof(&xfrm4_tunnel_deregister) del;
+	int (*add)(struct xfrm_tunnel *handler, unsigned short family);
+	int (*del)(struct xfrm_tunnel *handler, unsigned short family);
 } main_tunnel4 __ro_after_init = {
 	.add = xfrm4_tunnel_register,
 	.del = xfrm4_tunnel_deregister,
@@ -43,13 +43,19 @@ static struct {
 static int main_tunnel4_register(struct xfrm_tunnel *handler,
 				 unsigned short family)
 {
-	return READ_ONCE(main_tunnel4.add)(handler, family);
+	int (*add)(struct xfrm_tunnel *handler, unsigned short family);
+
+	add = READ_ONCE(main_tunnel4.add);
+	return add(handler, family);
 }
 
 static void main_tunnel4_deregister(struct xfrm_tunnel *handler,
 				    unsigned short family)
 {
-	READ_ONCE(main_tunnel4.del)(handler, family);
+	int (*del)(struct xfrm_tunnel *handler, unsigned short family);
+
+	del = READ_ONCE(main_tunnel4.del);
+	del(handler, family);
 }
 
 /*
