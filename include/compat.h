@@ -336,7 +336,8 @@ static int compat_sysctl(__VA_ARGS__)
 
 /*
  * Before there were these reasons (6.0), a drop had none for dropwatch and perf: only
- * the counters and the tracepoints of the modules name it.
+ * the counters and the tracepoints of the modules name it. Kernels that had the first
+ * few of them (5.17) count as having none.
  */
 #ifndef DEFINE_DROP_REASON
 enum compat_drop_reason { COMPAT_NO_DROP_REASON };
@@ -420,7 +421,7 @@ enum compat_drop_reason { COMPAT_NO_DROP_REASON };
  * (5.18): there an administrator's figures are not known, and the defaults count.
  *
  * probe: RT_MIN_PMTU net/netns/ipv4.h
- *	PRESENT: u32 ip_rt_min_pmtu;
+ *	PRESENT: ip_rt_min_pmtu
  *	ABSENT
  */
 static inline u32 compat_rt_min_pmtu(const struct net *net)
@@ -572,10 +573,10 @@ compat_tun_rx_dst(struct sk_buff *skb, const unsigned long *flags,
  *
  * probe: METADATA_ENCAP net/ip_tunnels.h
  *	PRESENT: struct ip_tunnel_info { struct ip_tunnel_key key; struct ip_tunnel_encap encap;
- *	ABSENT
+ *	ABSENT: struct ip_tunnel_info { struct ip_tunnel_key key; #ifdef CONFIG_DST_CACHE
  *
  * probe: METADATA_FLOW_FLAGS net/ip_tunnels.h
- *	PRESENT: __u8 flow_flags;
+ *	PRESENT: flow_flags
  *	ABSENT
  */
 static inline struct ip_tunnel_encap

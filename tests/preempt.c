@@ -16,8 +16,8 @@
  * one has come twice or is a stranger's.
  *
  * `watch`: until SIGTERM; then prints how many packets of protocol 4 with those addresses
- * there were, and fails if two of them had the same ID: with DF ever, without DF among the
- * last RECENT.
+ * there were, and fails if two of them had the same ID: with DF as long as there are
+ * others, without DF among the last RECENT.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

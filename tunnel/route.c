@@ -230,6 +230,7 @@ static void route_put_into(struct route_entry *entry, struct tunl_outer *outer)
 	entry->route = outer->route;
 	entry->remote = outer->remote;
 	entry->local = outer->local;
+	outer->ids = &entry->ids;
 	outer->counted = false;
 }
 
@@ -237,7 +238,7 @@ static void route_put_into(struct route_entry *entry, struct tunl_outer *outer)
  * tunl_route_keep() - remember a route
  * @config:	configuration of the tunnel
  * @outer:	with @route, @local and @remote. If it is kept, the reference is the
- *		configuration's; else @counted is set
+ *		configuration's, and @ids is set; else @counted is set
  *
  * Called with bottom halves off, inside an RCU read-side section, until the end of
  * which a route that is kept is good. Only plain ones are: IPsec's follow policies and
