@@ -37,7 +37,7 @@ PKGS_SECURE_BOOT=(ovmf sbsigntool openssl)
 # shellcheck disable=SC2034
 PKGS_BENCH=(gnuplot-nox qperf linux-perf)
 # shellcheck disable=SC2034
-PKGS_STYLE=(shellcheck sparse codespell perl)
+PKGS_STYLE=(shellcheck sparse codespell perl python3)
 # shellcheck disable=SC2034
 PKGS_PICTURES=(graphviz fonts-dejavu-core)
 
