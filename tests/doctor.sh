@@ -23,22 +23,24 @@ faulty "ipip.ko alone, closed" R refuses_all
 sysctl_set R net.ipv4.ipip.accept peers
 rmmod ipip
 
+# With a tunnel device there before ipip.ko, only endpoints are accepted: a tunnel is wanted.
 modprobe ipip
 load tunnel
-# ipip.ko that is loaded after tunl refuses unknown sources, and no endpoint is known yet
-remains=no_tunnel
-faulty "the kernel's own ipip" init kernels_ipip
+said "the kernel's own ipip: found, and nothing else" kernels_ipip init
+check "the kernel's own ipip: the commands run" mend init
+said "the kernel's own ipip: mended, and nothing is configured" no_tunnel init
 check "ours is loaded" test -e /proc/net/ipip
 unload
 modprobe ipip
-faulty "the same, without tunnel.ko" init kernels_ipip
-remains=''
+said "the same, without tunnel.ko: found, and nothing else" kernels_ipip init
+check "the same, without tunnel.ko: the commands run" mend init
+said "the same, without tunnel.ko: mended, and nothing is configured" no_tunnel init
 check "ours are loaded" test -e /proc/net/ipip -a -e /proc/net/tunl
 rmmod ipip
 
 sed 's/\bversion=[0-9]/version=9/' "$TUNL_BUILD/ipip/ipip.ko" >"$tmp/ipip.ko"
 insmod "$tmp/ipip.ko"
-sysctl_set init net.ipv4.ipip.accept auto
+sysctl_set init net.ipv4.ipip.accept any
 faulty "modules of two versions" init versions
 unload
 
