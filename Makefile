@@ -66,6 +66,7 @@ install-modules: modules
 
 install-programs:
 	$(if $(PROGRAMS),install -D -t $(SBIN) $(PROGRAMS))
+	$(if $(PROGRAMS),sed -i 's/#MODULE_VERSION#/$(VERSION)/' $(PROGRAMS:scripts/%=$(SBIN)/%))
 	install -D -m 644 -t $(MAN)/man4 $(PAGES4)
 	$(if $(PAGES8),install -D -m 644 -t $(MAN)/man8 $(PAGES8))
 

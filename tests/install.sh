@@ -113,6 +113,7 @@ check_eq "man finds tunl(4)" "$(realpath "$(man -w 4 tunl)")" /usr/local/share/m
 for name in $(programs); do
 	check "$name says how it is used" grep . <("/usr/local/sbin/$name" --help)
 done
+check_eq "tunl-doctor has the version" "$(/usr/local/sbin/tunl-doctor --version)" "tunl-doctor $version"
 must unload_all
 check "make uninstall" run_make uninstall
 check_eq "modprobe finds the kernel's ipip again" "$(finds ipip | sed 's/\.ko.*//')" "$modules/kernel/net/ipv4/ipip"
