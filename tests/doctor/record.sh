@@ -10,6 +10,11 @@
 # in a network namespace of a host whose kernel has it.
 #
 #   unshare -n bash tests/doctor/record.sh iptables
+#
+# What later versions of the programs print in another form, with those of another Debian in
+# the folder ROOT, which the guest has to see:
+#
+#   scripts/uml --share tests/doctor -- bash tests/doctor/record.sh ROOT
 # shellcheck disable=SC1091,SC2154 # files and names of tests/
 # shellcheck disable=SC2016 # names of devices, for programs to stumble over
 cd "$(dirname "$0")/.." || exit
@@ -51,9 +56,24 @@ BASH_ARGV0=$PWD/doctor-record.sh
 . "$PWD/ask.sh"
 ktap_begin
 
+root=${1:-}
+suite=''
+if [ -n "$root" ]; then
+	suite=$(sed -n 's/^VERSION_CODENAME=//p' "$root/etc/os-release")-
+	mount --bind "$root" "$root"
+	for dir in /proc /sys /dev /run /usr/lib/modules "$TUNL_TOP"; do
+		mkdir -p "$root$dir"
+		mount --rbind "$dir" "$root$dir"
+	done
+fi
 record() { # NAME NS [ARGUMENT...]
-	ns "$2" "${as[@]}" /usr/bin/python3 -IS "$TUNL_TOP/tests/doctor_test.py" --record "$SHARE/$1.json" "${@:3}"
-	echo "$1: $(sed -n 's/^ *"\(key\|errors\)": "\(.*\)",/\2/p' "$SHARE/$1.json" | paste -sd ' ')"
+	if [ -n "$suite" ]; then
+		[[ " endpoints-by-routes firewall let-in names " == *" $1 "* ]] || return
+		as=(chroot "$root")
+	fi
+	ns "$2" "${as[@]}" /usr/bin/python3 -IS "$TUNL_TOP/tests/doctor_test.py" --record \
+		"$SHARE/$suite$1.json" "${@:3}"
+	echo "$suite$1: $(sed -n 's/^ *"\(key\|errors\)": "\(.*\)",/\2/p' "$SHARE/$suite$1.json" | paste -sd ' ')"
 }
 as=()
 without() { # NS DEV...
@@ -174,6 +194,8 @@ ip -n A link add any type ipip external
 ip -n A link set any up
 ip -n A route add 203.0.116.0/24 encap ip dst 111.112.101.1 ttl 64 dev any
 ip -n A route add 203.0.117.0/24 nexthop via 111.112.101.1 dev eth0 nexthop dev office
+ip -n A route add 203.0.118.0/24 encap ip dst 198.51.100.77 dev any
+ip -n A route add unreachable 198.51.100.77
 record endpoints-by-routes A
 without A office any
 
