@@ -297,6 +297,20 @@ class Tests(unittest.TestCase):
                      f"iptables -t filter {let}")],
         })
 
+    def test_unknown_chain(self):
+        """A chain that could not be read may let the packet pass."""
+        recorded = dict(records())["firewall.json"]
+        question = "run nft -j -s -t -p list ruleset"
+        ruleset = json.loads(recorded["answers"][question][0][1])["nftables"]
+        for entry in ruleset:
+            rule = entry.get("rule", {})
+            if rule.get("table") == "filter" and rule["chain"] == "INPUT":
+                rule["expr"] = [{"jump": {"target": "a; b"}}]
+        module = replay(recorded, **{question: [[0, json.dumps({"nftables": ruleset}), ""]]})
+        run(module, *recorded["arguments"])
+        self.assertFalse(any("table ip filter" in finding["sentence"]
+                             for finding in module.REPORT["findings"]))
+
     def test_not_built(self):
         """In a source that is not built, the commands build it: no path is left to fill in."""
         recorded = dict(records())["modules.json"]
