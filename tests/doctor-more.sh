@@ -19,12 +19,15 @@ must commands_ip_b B
 # ---- what is asked of it ---------------------------------------------------
 
 check "--help" grep -q -- '--watch SECONDS' <("$DOCTOR" --help)
+check_eq "--version" "$("$DOCTOR" --version)" "tunl-doctor $(modinfo -F version "$TUNL_BUILD/ipip/ipip.ko")"
 status() { local rc=0; "$@" >/dev/null 2>&1 || rc=$?; echo $rc; }
 check_eq "an option that there is not" "$(status ns A "$DOCTOR" --bogus)" 2
 check_eq "--watch without a number" "$(status ns A "$DOCTOR" --watch)" 2
 check_eq "a device that is no tunnel" "$(status ns A "$DOCTOR" eth0)" 2
 check_eq "-q says nothing of what is right" "$(ns A "$DOCTOR" -q)" ""
 said "a device that there is not" no_device A office
+check_eq "--json: a list of findings" no_device \
+	"$(ns A "$DOCTOR" --json office | python3 -c 'import json, sys; print(*(f["key"] for f in json.load(sys.stdin)["findings"]))')"
 check "its command makes it" mend A
 said "and then it is down" device_down A office
 healthy "not asked for, it is nobody's" A
@@ -261,6 +264,14 @@ said "a counter that rises" drop_refused A --watch 2
 kill "$last_pid"
 wait "$last_pid" 2>/dev/null
 healthy "and then no more" A --watch 1
+background watching A "$DOCTOR" --watch 1000
+watches() { grep -q '^tunnel tunl' "$tmp/watching"; }
+check "it waits" poll 20 watches
+kill -INT "$last_pid"
+rc=0
+wait "$last_pid" || rc=$?
+check_eq "Ctrl-C ends it" "$rc" 130
+check_eq "quietly" "$(grep -c . "$tmp/watching")" 1
 ip -n R route add 10.77.0.0/24 via $A
 background others R ping -q -i 0.1 10.77.0.1
 arrived() { [ "$(snmp A Ip InAddrErrors)" -gt 0 ]; }
