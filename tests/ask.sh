@@ -59,11 +59,11 @@ mend() { # NS [WORD=VALUE...]
 
 healthy() { said "$1: nothing is wrong" "" "${@:2}"; } # TEXT NS [ARGUMENT...]
 
-# One fault, mended; what $remains, perhaps, is no part of it.
+# One fault, mended.
 faulty() { # TEXT NS KEYS [WORD=VALUE...]
 	said "$1: found, and nothing else" "$3" "$2"
 	check "$1: the commands run" mend "$2" "${@:4}"
-	said "$1: mended" "${remains:-}" "$2"
+	said "$1: mended" "" "$2"
 }
 
 reaches() { check "$1: packets pass" c_reaches_ghost C; }
