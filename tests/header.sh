@@ -96,6 +96,21 @@ enter df=1 times=24
 check "all of 24 packets with DF arrive" got arrived=24 df=1
 check "with DF each has an ID of its own, too" got ids=24
 
+# One sequence of them for each processor, also where each packet's route is looked up.
+capture b vb "$tmp/ids.pcap" -s 64 'ip proto 4 and src 10.0.1.1'
+for i in 1 2 3 4 5; do
+	ip -n a route add "192.0.2.$i" dev vc
+	ns a taskset -c 0 ping -q -M do -c 1 -W 5 10.9.0.2 >/dev/null
+done
+capture_stop
+check_eq "with DF they follow one another, where routes are forgotten" "$(
+	tcpdump -vnr "$tmp/ids.pcap" 2>/dev/null | sed -n 's/.* id \([0-9]*\), .*proto IPIP.*/\1/p' |
+		awk 'NR > 1 { printf "%d ", ($1 - last + 65536) % 65536 } { last = $1 }'
+)" "1 1 1 1 "
+for i in 1 2 3 4 5; do
+	ip -n a route del "192.0.2.$i" dev vc
+done
+
 for tos in 0x28 0x29 0x2a 0x2b; do
 	enter tos=$tos
 	check "ECN $((tos & 3)) copied, and DSCP" got tos=$tos inner.tos=$tos inner=same
