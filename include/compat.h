@@ -107,6 +107,45 @@ static inline struct net_device *alloc_netdev_dummy(int sizeof_priv)
 #define __dev_addr_set(dev, addr, len) memcpy((dev)->dev_addr, addr, len)
 #endif
 
+/*
+ * A tunnel can say what a flowtable is to make of a connection's packets (6.19). Before
+ * 7.3 it was not told whether they are of IPv4, and before 7.2 it could not give their
+ * route: there, ours says nothing, and a connection ends up in the device itself.
+ *
+ * probe: TUNNEL_PATH linux/netdevice.h
+ *	PRESENT: u8 inner_proto;
+ *	ABSENT
+ */
+#ifdef COMPAT_TUNNEL_PATH_PRESENT
+#define compat_ndo_fill_forward_path(function) .ndo_fill_forward_path = function,
+#define compat_policy_default(net, dir) ((net)->xfrm.policy_default[dir])
+#else
+#define compat_ndo_fill_forward_path(function)
+/* It came with 5.14; nobody asks here. */
+#define compat_policy_default(net, dir) XFRM_USERPOLICY_UNSPEC
+
+struct compat_path_ctx {
+	const struct net_device	*dev;
+	__be16			ether_type;
+};
+
+struct compat_path {
+	int			type;
+	const struct net_device	*dev;
+	struct {
+		struct dst_entry	*dst;
+		struct in_addr		src_v4;
+		struct in_addr		dst_v4;
+		u8			inner_proto;
+	} tun;
+};
+
+#define net_device_path_ctx compat_path_ctx
+#define net_device_path compat_path
+#define DEV_PATH_ETHERNET 0
+#define DEV_PATH_TUN 1
+#endif
+
 /* ---- a device's counters ----
  *
  * Those that all CPUs share were plain numbers (6.2, and stable kernels): counted as

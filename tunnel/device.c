@@ -156,6 +156,7 @@ static const struct net_device_ops link_ops = {
 	.ndo_neigh_construct = link_neigh_construct,
 	.ndo_siocdevprivate = link_siocdevprivate,
 	.ndo_tunnel_ctl = tunl_ioctl_ctl,
+	compat_ndo_fill_forward_path(tunl_flow_path)
 };
 
 static const struct device_type link_type = {

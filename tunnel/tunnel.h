@@ -298,6 +298,9 @@ void tunl_route_keep(const struct tunl_config *config,
 bool tunl_route_crowded(const struct tunl_config *config);
 void tunl_route_grow(const struct tunl_config *config);
 
+/* flow.c */
+int tunl_flow_path(struct net_device_path_ctx *ctx, struct net_device_path *path);
+
 /* ioctl.c */
 int tunl_ioctl(struct net_device *dev, void __user *data, int cmd);
 int tunl_ioctl_ctl(struct net_device *dev, struct ip_tunnel_parm_kern *p, int cmd);
