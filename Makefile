@@ -3,9 +3,11 @@
 # make                   build tunnel/tunnel.ko and ipip/ipip.ko for this kernel
 # make KDIR=DIR          ... for the kernel whose headers or tree are in DIR
 # make KDIR=DIR ARCH=um  ... for a user-mode Linux tree
+# make tools             build build/link_tunl.so, kind tunl for this host's ip-link(8)
 # make install           the modules beside the kernel's own, programs and manual pages
-#                        below PREFIX=/usr/local; nothing is loaded. INSTALL_MOD_PATH=DIR:
-#                        modules below DIR; DESTDIR=DIR: everything
+#                        below PREFIX=/usr/local, link_tunl.so where ip looks for it;
+#                        nothing is loaded. INSTALL_MOD_PATH=DIR: modules below DIR;
+#                        DESTDIR=DIR: everything
 # make uninstall         take them away again
 # make install-dkms      the sources where dkms looks for them, for `dkms install tunl/VERSION`
 # make deb               a Debian package that does it, in build/deb
@@ -37,13 +39,27 @@ KERNELS = $(shell awk '!/^\#/ && $$2 != "source" { print $$3 }' scripts/kernel.t
 # who becomes root by su has no depmod in his path
 export PATH := $(PATH):/usr/sbin:/sbin
 
+# What link_tunl.so is built for, and where that ip looks for it: an option of its build,
+# which is nowhere but in the program.
+CFLAGS ?= -O2
+IP_VERSION = $(shell PATH="$(PATH)"; ip -V 2>/dev/null | sed -n 's/.*iproute2-\([0-9]*\.[0-9]*\).*/\1/p')
+IP_LIB = $(shell PATH="$(PATH)"; grep -azxE '/[a-z0-9_/.-]*lib[a-z0-9_/.-]*/ip' "$$(command -v ip)" 2>/dev/null | tr '\0' '\n' | head -n 1)
+
 .DEFAULT_GOAL := modules
 
 modules: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
+# Always: ip may be another one than the last time.
+tools:
+	@test -n "$(IP_VERSION)" || { echo "make: link_tunl.so is for ip of iproute2, which is not here" >&2; exit 1; }
+	@mkdir -p build
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -fPIC -DTUNL_IPROUTE2='"$(IP_VERSION)"' \
+		-shared -Wl,-z,lazy $(LDFLAGS) -o build/link_tunl.so scripts/link_tunl.c
+
 clean: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	rm -f build/link_tunl.so
 
 # depmod only where there is a kernel: among ours alone its lists would say that
 # there are no other modules.
@@ -57,7 +73,9 @@ depmod = if test -e $(MODULES)/modules.builtin; then \
 # to sign, with words, and go on.
 no_key = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
 
+# The modules do not need link_tunl.so: where it cannot be built, there is no more to say.
 install: install-modules install-programs
+	@$(MAKE) install-tools || echo "make: link_tunl.so is left out: ip -d link will not show what kind tunl has"
 
 install-modules: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) \
@@ -70,7 +88,11 @@ install-programs:
 	install -D -m 644 -t $(MAN)/man4 $(PAGES4)
 	$(if $(PAGES8),install -D -m 644 -t $(MAN)/man8 $(PAGES8))
 
-uninstall: uninstall-programs headers
+install-tools: tools
+	@test -n "$(IP_LIB)" || { echo "make: this ip names no folder for link_tunl.so" >&2; exit 1; }
+	install -D -m 644 -t $(DESTDIR)$(IP_LIB) build/link_tunl.so
+
+uninstall: uninstall-programs uninstall-tools headers
 	rm -f $(MODULES)/updates/tunnel/tunnel.ko* $(MODULES)/updates/ipip/ipip.ko*
 	for dir in updates/tunnel updates/ipip; do \
 		test ! -d $(MODULES)/$$dir || \
@@ -81,6 +103,13 @@ uninstall: uninstall-programs headers
 # needs no headers, which may have gone before
 uninstall-programs:
 	rm -f $(PROGRAMS:scripts/%=$(SBIN)/%) $(PAGES4:man/%=$(MAN)/man4/%) $(PAGES8:man/%=$(MAN)/man8/%)
+
+# the folder is nobody else's, unless there is something else in it
+uninstall-tools:
+	dir='$(IP_LIB)'; if test -n "$$dir" && test -d $(DESTDIR)"$$dir"; then \
+		rm -f $(DESTDIR)"$$dir"/link_tunl.so && \
+		rmdir --ignore-fail-on-non-empty $(DESTDIR)"$$dir"; \
+	fi
 
 # What is compiled, and no more.
 install-dkms:
@@ -107,5 +136,6 @@ headers:
 		echo "make: for another: make KDIR=DIR, DIR being its headers or a built tree" >&2; \
 		exit 1; }
 
-.PHONY: modules clean install install-modules install-programs uninstall uninstall-programs install-dkms \
+.PHONY: modules tools clean install install-modules install-programs install-tools \
+	uninstall uninstall-programs uninstall-tools install-dkms \
 	demo check bench deb pictures headers

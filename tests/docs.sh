@@ -77,6 +77,9 @@ must load ipip
 must load tunnel tunl0=1
 must sysctl -qw net.core.fb_tunnels_only_for_init_net=0
 must modprobe fou
+# as make install would install it
+must make -s -C "$TUNL_TOP" tools
+export IP_LIB_DIR=$TUNL_TOP/build
 check "pages have blocks to run" test ${#blocks[@]} -ge 8
 for block in "${blocks[@]}"; do
 	read -r _ words <"$tmp/blocks/$block"

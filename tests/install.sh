@@ -29,6 +29,8 @@ expected_programs() { # PREFIX
 	for name in "$TUNL_TOP"/man/*; do echo "$1/share/man/man${name##*.}/${name##*/}"; done
 }
 expected_modules() { printf "$1/lib/modules/$release/updates/%s\n" tunnel/tunnel.ko ipip/ipip.ko; } # ROOT
+# Where this ip looks for kinds, as an option of its build says.
+plugin=$(strings -a "$(command -v ip)" | grep -m 1 '^/.*lib.*/ip$')/link_tunl.so
 same_lines() { diff <(sort "$1") <(sort "$2"); }
 loads_nothing() { ! loaded tunnel && ! loaded ipip; }
 
@@ -61,20 +63,32 @@ find "$root" ! -type d | grep -v "$lists" >"$tmp/after"
 	cat "$tmp/before"
 	expected_modules "$root"
 	expected_programs "$root/usr/local"
+	echo "$root$plugin"
 } >"$tmp/expected"
-check "installs modules, programs, pages, no more" same_lines "$tmp/expected" "$tmp/after"
+check "installs modules, programs, pages, link_tunl.so, no more" same_lines "$tmp/expected" "$tmp/after"
 check_eq "touches nothing else" "$(changed_since "$tmp/stamp")" ""
 check "loads nothing" loads_nothing
 check_eq "modinfo -b finds ours" "$(modinfo -b "$root" -k "$release" -n ipip)" "$(expected_modules "$root" | grep ipip)"
 check_eq "modprobe -d finds ours, behind tunnel4" \
 	"$(modprobe -d "$root" -S "$release" --show-depends ipip | sed 's|.*/||; s/\.ko.*//' | paste -sd ' ')" "tunnel4 ipip"
 # the same folders by their other names
-check "make uninstall INSTALL_MOD_PATH= PREFIX=" run_make uninstall INSTALL_MOD_PATH="$root" PREFIX="$root/usr/local"
+check "make uninstall INSTALL_MOD_PATH= PREFIX= IP_LIB=" run_make uninstall INSTALL_MOD_PATH="$root" PREFIX="$root/usr/local" IP_LIB="$root${plugin%/*}"
 find "$root" ! -type d | grep -v "$lists" >"$tmp/after"
 check "leaves what was there" same_lines "$tmp/before" "$tmp/after"
 check_eq "modinfo -b finds the kernel's again" "$(modinfo -b "$root" -k "$release" -n ipip | sed 's/\.ko.*//')" \
 	"$root/lib/modules/$release/kernel/net/ipv4/ipip"
 check_not "no folder left" test -e "$root/lib/modules/$release/updates"
+check_not "no folder of ip's left" test -e "$root${plugin%/*}"
+without_ip() { # COMMAND...: who has no iproute2
+	unshare -m sh -c 'mount --bind /bin/false /usr/bin/ip && exec "$@"' sh "$@"
+}
+no_tools() { without_ip make -s -C "$src" "${args[@]}" install DESTDIR="$root" >"$tmp/no-tools" 2>&1; }
+check "without iproute2, make install succeeds" no_tools
+check "and says what is left out" grep "link_tunl.so is left out" "$tmp/no-tools"
+check_not "which is not there" test -e "$root$plugin"
+check "and so does make uninstall" without_ip make -s -C "$src" "${args[@]}" uninstall DESTDIR="$root"
+find "$root" ! -type d | grep -v "$lists" >"$tmp/after"
+check "it leaves what was there" same_lines "$tmp/before" "$tmp/after"
 
 check "make install-dkms DESTDIR=" run_make install-dkms DESTDIR="$tmp/dkms"
 (cd "$tmp/dkms" && find . -type f | sed "s|^\./usr/src/tunl-$version/||") >"$tmp/after"
@@ -95,6 +109,7 @@ check_eq "touches nothing else" "$(changed_since "$tmp/stamp")" ""
 must use_kernel_tree "$root/lib/modules/$release"
 check_eq "before: modprobe finds the kernel's ipip" "$(finds ipip | sed 's/\.ko.*//')" "$modules/kernel/net/ipv4/ipip"
 check "make install" run_make install
+check "ip has the words of kind tunl" grep 'remote ADDR' <<<"$(ip link help tunl)"
 check "loads nothing" loads_nothing
 check_eq "modprobe finds ours" "$(finds ipip)" "$modules/updates/ipip/ipip.ko"
 check "modprobe tunnel" modprobe tunnel
@@ -118,6 +133,7 @@ must unload_all
 check "make uninstall" run_make uninstall
 check_eq "modprobe finds the kernel's ipip again" "$(finds ipip | sed 's/\.ko.*//')" "$modules/kernel/net/ipv4/ipip"
 check_eq "nothing left" "$(changed_since "$tmp/stamp" | grep -v "$lists")" ""
+check_not "nothing left of ip's folder" test -e "${plugin%/*}"
 check "a second make uninstall is no error" run_make uninstall
 umount "$modules"
 
