@@ -29,10 +29,12 @@ RELEASE = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generat
 MODULES = $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)
 # what a person runs once the modules are there
 PROGRAMS = $(wildcard scripts/tunl-doctor scripts/ghost-host)
+COMPLETION = $(wildcard scripts/completion/*)
 PAGES4 = $(wildcard man/*.4)
 PAGES8 = $(wildcard man/*.8)
 SBIN = $(DESTDIR)$(PREFIX)/sbin
 MAN = $(DESTDIR)$(PREFIX)/share/man
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 SRC = $(DESTDIR)/usr/src/tunl-$(VERSION)
 # the series that they are tried on, from Debian's suites
 KERNELS = $(shell awk '!/^\#/ && $$2 != "source" { print $$3 }' scripts/kernel.table | sort -uV | paste -sd ' ')
@@ -87,6 +89,7 @@ install-programs:
 	$(if $(PROGRAMS),sed -i 's/#MODULE_VERSION#/$(VERSION)/' $(PROGRAMS:scripts/%=$(SBIN)/%))
 	install -D -m 644 -t $(MAN)/man4 $(PAGES4)
 	$(if $(PAGES8),install -D -m 644 -t $(MAN)/man8 $(PAGES8))
+	$(if $(COMPLETION),install -D -m 644 -t $(COMPLETIONS) $(COMPLETION))
 
 install-tools: tools
 	@test -n "$(IP_LIB)" || { echo "make: this ip names no folder for link_tunl.so" >&2; exit 1; }
@@ -102,7 +105,8 @@ uninstall: uninstall-programs uninstall-tools headers
 
 # needs no headers, which may have gone before
 uninstall-programs:
-	rm -f $(PROGRAMS:scripts/%=$(SBIN)/%) $(PAGES4:man/%=$(MAN)/man4/%) $(PAGES8:man/%=$(MAN)/man8/%)
+	rm -f $(PROGRAMS:scripts/%=$(SBIN)/%) $(PAGES4:man/%=$(MAN)/man4/%) $(PAGES8:man/%=$(MAN)/man8/%) \
+		$(COMPLETION:scripts/completion/%=$(COMPLETIONS)/%)
 
 # the folder is nobody else's, unless there is something else in it
 uninstall-tools:

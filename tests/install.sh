@@ -26,6 +26,7 @@ expected_programs() { # PREFIX
 	local name
 
 	for name in $(programs); do echo "$1/sbin/$name"; done
+	for name in "$TUNL_TOP"/scripts/completion/*; do echo "$1/share/bash-completion/completions/${name##*/}"; done
 	for name in "$TUNL_TOP"/man/*; do echo "$1/share/man/man${name##*.}/${name##*/}"; done
 }
 expected_modules() { printf "$1/lib/modules/$release/updates/%s\n" tunnel/tunnel.ko ipip/ipip.ko; } # ROOT

@@ -4,7 +4,7 @@
 #
 # scripts/link_tunl.c, by which `ip link` knows the settings of kind tunl: each of them set
 # and shown, one changed and the others kept, wrong words, answers of no sense, an ip of
-# another version.
+# another version. And what bash completes for the programs.
 #
 #       10.0.1.1
 #   a ── eth0 ─
@@ -270,5 +270,25 @@ must make -s -C "$TUNL_TOP" tools IP_VERSION=6.999
 cp "$TUNL_TOP/build/link_tunl.so" "$IP_LIB_DIR"
 check "one built for another ip is not used by this one, which says so once" refused_once ip
 check "it says for which" grep -q "built for iproute2 6.999, this is $version" "$tmp/errors"
+
+# --- what bash completes
+
+completes() { # WORD...: the last one is not complete
+	bash -c '. "$0" && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && _'"${1//-/_}"' && echo "${COMPREPLY[*]}"' \
+		"$TUNL_TOP/scripts/completion/$1" "$@"
+}
+options() { "$TUNL_TOP/scripts/$1" --help | grep -oE '(^|[ ,(])--?[a-z][a-z-]*' | grep -oE -- '--?[a-z-]+' | sort -u; }
+offered() { # PROGRAM [VERB...]: of all verbs, with the short ones that say the same
+	local verb
+
+	for verb in "${@:2}"; do completes "$1" ${verb:+"$verb"} -; done | tr ' ' '\n' | sed '/^--dry-run$/a -n
+		/^--quiet$/a -q' | sort -u
+}
+check_eq "all options of tunl-doctor are completed" "$(offered tunl-doctor '' | grep -vx -- --help)" "$(options tunl-doctor)"
+check_eq "all options of ghost-host are completed" "$(offered ghost-host up down status | grep -vx -- --help)" "$(options ghost-host)"
+check_eq "ghost-host: its verbs" "$(completes ghost-host '')" "up down status --help"
+check_eq "ghost-host down: what it knows" "$(completes ghost-host down --)" "--ghost --all --dry-run --quiet --help"
+check_eq "ghost-host --lan: interfaces" "$(completes ghost-host up --lan l)" lo
+check_eq "tunl-doctor: tunnels" "$(completes tunl-doctor '')" tunl
 
 ktap_end
