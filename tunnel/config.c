@@ -7,7 +7,6 @@
 #include <linux/udp.h>
 #include <net/gue.h>
 #include <net/ip_tunnels.h>
-#include <net/l3mdev.h>
 #include <net/netns/generic.h>
 
 #include "tunnel.h"
@@ -93,7 +92,7 @@ static int config_validate_stock(const struct net_device *dev,
 		return config_refuse(extack, data, IFLA_IPTUN_REMOTE,
 				     "remote: none, a host or a group it stays; make another tunnel");
 
-	other = tunl_config_find_stock(tunl->underlay, parms);
+	other = tunl_net_find_stock(tunl->underlay, parms);
 	if (other && other != dev) {
 		NL_SET_BAD_ATTR(extack, data ? data[IFLA_IPTUN_REMOTE] : NULL);
 		NL_SET_ERR_MSG_FMT(extack, "%s %s", other->name, parms->external ?
@@ -415,111 +414,6 @@ int tunl_config_fill(struct sk_buff *msg, const struct net_device *dev)
 	return 0;
 }
 
-/* As in <linux/hashtable.h>, but for use in several files. */
-struct hlist_head tunl_config_table[1 << TUNL_CONFIG_BITS];
-
-static struct tunl_net *config_underlay(const struct tunl_config *config)
-{
-	const struct tunl_dev *tunl = netdev_priv(config->dev);
-
-	return net_generic(tunl->underlay, tunl_net_id);
-}
-
-/* Where the device is now. Does not fail: who moves a device does not ask. */
-static struct tunl_context *config_find_context(struct tunl_config *config)
-{
-	struct tunl_net *tn = config_underlay(config);
-	struct net *net = dev_net(config->dev);
-	int l3mdev = l3mdev_master_ifindex(config->dev);
-	struct tunl_context *context;
-
-	hlist_for_each_entry(context, &tn->contexts, node)
-		if (net_eq(context->net, net) && context->l3mdev == l3mdev)
-			return context;
-
-	context = kzalloc(sizeof(*context), GFP_KERNEL | __GFP_NOFAIL);
-	context->net = net;
-	context->l3mdev = l3mdev;
-	hlist_add_head_rcu(&context->node, &tn->contexts);
-	return context;
-}
-
-static void config_enlist(struct tunl_config *config)
-{
-	const struct tunl_dev *tunl = netdev_priv(config->dev);
-	struct tunl_context *context;
-
-	if (config->parms.remote) {
-		hlist_add_head_rcu(&config->node,
-				   tunl_config_bucket(tunl->underlay,
-						      config->parms.remote));
-		return;
-	}
-
-	context = config_find_context(config);
-	config->context = context;
-	hlist_add_head_rcu(&config->node, config->parms.external ?
-			   &context->externals : &context->gateways);
-}
-
-static void config_delist(struct tunl_config *config)
-{
-	struct tunl_context *context = config->context;
-
-	hlist_del_init_rcu(&config->node);
-	config->context = NULL;
-	if (!context || !hlist_empty(&context->gateways) ||
-	    !hlist_empty(&context->externals))
-		return;
-
-	hlist_del_rcu(&context->node);
-	kfree_rcu(context, rcu);
-}
-
-static void config_count_encap(struct tunl_config *config, int by)
-{
-	unsigned int *count;
-
-	if (config->parms.encap.type == TUNNEL_ENCAP_NONE)
-		return;
-
-	count = &config_underlay(config)->encaps[!config->parms.remote];
-	WRITE_ONCE(*count, *count + by);
-}
-
-static void config_show(struct tunl_config *config)
-{
-	config_count_encap(config, 1);
-	config_enlist(config);
-}
-
-static void config_hide(struct tunl_config *config)
-{
-	config_delist(config);
-	config_count_encap(config, -1);
-}
-
-/**
- * tunl_config_place() - a device may be in another netns or VRF than before
- * @dev:	the tunnel
- *
- * An ICMP error that is being looked at meanwhile may miss it. Caller holds RTNL.
- */
-void tunl_config_place(struct net_device *dev)
-{
-	struct tunl_dev *tunl = netdev_priv(dev);
-	struct tunl_config *config = rtnl_dereference(tunl->config);
-	struct tunl_context *context = config->context;
-
-	ASSERT_RTNL();
-	if (!context || (net_eq(context->net, dev_net(dev)) &&
-			 context->l3mdev == l3mdev_master_ifindex(dev)))
-		return;
-
-	config_delist(config);
-	config_enlist(config);
-}
-
 static void config_set_link_gone(struct tunl_dev *tunl, const char *name)
 {
 	struct tunl_net *tn = net_generic(tunl->underlay, tunl_net_id);
@@ -540,54 +434,7 @@ void tunl_config_hide(struct net_device *dev)
 	struct tunl_dev *tunl = netdev_priv(dev);
 
 	config_set_link_gone(tunl, "");
-	config_hide(rtnl_dereference(tunl->config));
-}
-
-static bool config_is_stock(const struct tunl_config *config,
-			    const struct net *underlay,
-			    const struct tunl_parms *parms)
-{
-	const struct tunl_dev *tunl = netdev_priv(config->dev);
-
-	return tunl->stock && net_eq(tunl->underlay, underlay) &&
-	       tunl->parms.remote == parms->remote &&
-	       tunl->parms.local == parms->local &&
-	       tunl->parms.link == parms->link &&
-	       tunl->parms.external == parms->external;
-}
-
-/**
- * tunl_config_find_stock() - the device of kind ipip with these endpoints
- * @underlay:	netns the tunnel was made in
- * @parms:	its @local, @remote and @link, and whether it is @external
- *
- * There is never a second one: of two that are told apart by nothing, one would
- * not receive. Caller holds RTNL.
- *
- * Return: the device, up or down, or NULL.
- */
-struct net_device *tunl_config_find_stock(struct net *underlay,
-					  const struct tunl_parms *parms)
-{
-	struct tunl_net *tn = net_generic(underlay, tunl_net_id);
-	const struct tunl_context *context;
-	const struct tunl_config *config;
-
-	ASSERT_RTNL();
-	if (parms->remote) {
-		tunl_config_for_each(config, underlay, parms->remote)
-			if (config_is_stock(config, underlay, parms))
-				return config->dev;
-		return NULL;
-	}
-
-	hlist_for_each_entry(context, &tn->contexts, node)
-		hlist_for_each_entry(config, parms->external ?
-				     &context->externals : &context->gateways,
-				     node)
-			if (config_is_stock(config, underlay, parms))
-				return config->dev;
-	return NULL;
+	tunl_net_del(rtnl_dereference(tunl->config));
 }
 
 static enum tunl_df config_df(const struct tunl_dev *tunl,
@@ -717,8 +564,8 @@ int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
 
 		config_keep_route(dev, &resolved);
 		rcu_assign_pointer(tunl->config, new);
-		config_show(new);
-		config_hide(old);
+		tunl_net_add(new);
+		tunl_net_del(old);
 		if (new->header.overhead != old->header.overhead)
 			tunl_pmtu_overhead(dev, new->header.overhead);
 		queue_rcu_work(tunl_workqueue, &old->free);
@@ -757,7 +604,7 @@ int tunl_config_init(struct net_device *dev)
 	config_keep_route(dev, &tunl->parms);
 	tunl_pmtu_overhead(dev, config->header.overhead);
 	rcu_assign_pointer(tunl->config, config);
-	config_show(config);
+	tunl_net_add(config);
 	config_mirror(dev, &tunl->parms);
 	return 0;
 }

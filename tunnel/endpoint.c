@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where an outer packet goes: the pointopoint address of the interface, or the
- * gateway of the inner packet's route; and the route to it.
+ * Where an outer packet goes: the endpoint that the packet or the gateway of its own
+ * route names; and the route to it.
  */
-#include <linux/inetdevice.h>
 #include <net/dst_metadata.h>
 #include <net/inet_dscp.h>
 #include <net/ip_fib.h>
@@ -11,50 +10,6 @@
 #include <net/xfrm.h>
 
 #include "tunnel.h"
-
-static __be32 endpoint_find_pointopoint(const struct net_device *dev)
-{
-	const struct in_device *in_dev = __in_dev_get_rtnl(dev);
-	const struct in_ifaddr *ifa;
-	__be32 found = 0;
-
-	if (!in_dev)
-		return 0;
-
-	in_dev_for_each_ifa_rtnl(ifa, in_dev) {
-		if (ifa->ifa_address != ifa->ifa_local && ifa->ifa_address) {
-			found = ifa->ifa_address;
-			break;
-		}
-	}
-
-	if (ipv4_is_multicast(found) || ipv4_is_lbcast(found))
-		return 0;
-	return found;
-}
-
-/*
- * 1.1.x made no connected route for a pointopoint address. Today's FIB makes
- * one to the pointopoint address, or after a netmask to its whole network,
- * through the tunnel: the endpoint itself would be routed into the tunnel.
- *
- * The flag is taken back when the address goes, because ioctls delete an
- * address, change it and insert it again: what was a pointopoint address may
- * come back as an ordinary one, which is to keep its connected route.
- */
-static void endpoint_set_noprefixroute(struct in_ifaddr *ifa, bool up)
-{
-	u32 flags = ifa->ifa_flags;
-
-	if (ifa->ifa_address == ifa->ifa_local)
-		return;
-
-	if (up)
-		flags |= IFA_F_NOPREFIXROUTE;
-	else
-		flags &= ~IFA_F_NOPREFIXROUTE;
-	WRITE_ONCE(ifa->ifa_flags, flags);
-}
 
 /**
  * tunl_endpoint_permitted() - may whoever is at it change endpoints
@@ -72,151 +27,6 @@ bool tunl_endpoint_permitted(const struct net_device *dev)
 	if (current->flags & PF_KTHREAD)
 		return net_eq(dev_net(dev), tunl->underlay);
 	return rtnl_dev_link_net_capable(dev, tunl->underlay);
-}
-
-/*
- * In its own underlay whoever sets addresses sets endpoints. Elsewhere another
- * may have set some that were refused, and they are not adopted because
- * somebody who may changes a different one.
- */
-static bool endpoint_wanted(const struct net_device *dev,
-			    const struct in_ifaddr *ifa, unsigned long event,
-			    __be32 found)
-{
-	const struct tunl_dev *tunl = netdev_priv(dev);
-
-	if (!tunl_endpoint_permitted(dev))
-		return false;
-	return net_eq(dev_net(dev), tunl->underlay) ||
-	       (event == NETDEV_UP && ifa->ifa_address == found);
-}
-
-static int endpoint_inetaddr_event(struct notifier_block *nb,
-				   unsigned long event, void *ptr)
-{
-	struct in_ifaddr *ifa = ptr;
-	struct net_device *dev = ifa->ifa_dev->dev;
-	struct tunl_dev *tunl;
-	__be32 found;
-
-	if (!tunl_device_is_ours(dev))
-		return NOTIFY_DONE;
-
-	tunl = netdev_priv(dev);
-	/* To the kernel's ipip an address is an address. */
-	if (tunl->stock)
-		return NOTIFY_DONE;
-
-	if (!tunl->parms.remote && !tunl->parms.external)
-		endpoint_set_noprefixroute(ifa, event == NETDEV_UP);
-
-	found = endpoint_find_pointopoint(dev);
-	if (found == tunl->pointopoint)
-		return NOTIFY_DONE;
-
-	if (found && !endpoint_wanted(dev, ifa, event, found)) {
-		net_warn_ratelimited("%s: pointopoint address %pI4 is not used as endpoint: set it with CAP_NET_ADMIN where the tunnel was created\n",
-				     dev->name, &found);
-		found = 0;
-	}
-
-	/* The address is there, or gone, whatever we say. */
-	tunl->pointopoint = found;
-	tunl_config_commit(dev, &tunl->parms, GFP_KERNEL | __GFP_NOFAIL);
-	return NOTIFY_DONE;
-}
-
-/* Before the FIB, which has priority 0, looks at the address. */
-static struct notifier_block endpoint_inetaddr_notifier = {
-	.notifier_call = endpoint_inetaddr_event,
-	.priority = 1,
-};
-
-static int endpoint_netdev_event(struct notifier_block *nb,
-				 unsigned long event, void *ptr)
-{
-	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
-	struct netdev_notifier_pre_changeaddr_info *pre = ptr;
-	struct netdev_notifier_changeupper_info *upper = ptr;
-
-	/*
-	 * A netns whose creation fails loses its devices before it has us, and
-	 * perhaps before it has room for us.
-	 */
-	if (!READ_ONCE(dev_net(dev)->list.next))
-		return NOTIFY_DONE;
-
-	switch (event) {
-	case NETDEV_PRE_CHANGEADDR:
-		if (tunl_device_is_ours(dev) &&
-		    !tunl_device_is_ports_address(dev, pre->dev_addr))
-			return notifier_from_errno(tunl_config_check_local(dev,
-				pre->dev_addr, pre->info.extack));
-		break;
-	case NETDEV_JOIN:
-	case NETDEV_CHANGEUPPER:
-		if (!tunl_device_is_ours(dev))
-			break;
-		/* A VRF, for one, sets no address. */
-		if (event == NETDEV_JOIN || netif_is_lag_master(upper->upper_dev))
-			tunl_device_joins(dev);
-		tunl_config_place(dev);
-		break;
-	case NETDEV_REGISTER:
-		if (tunl_device_is_ours(dev))
-			tunl_config_place(dev);
-		fallthrough;
-	case NETDEV_CHANGENAME:
-		tunl_config_link_back(dev);
-		break;
-	case NETDEV_CHANGEADDR:
-		if (tunl_device_is_ours(dev) &&
-		    dev->reg_state == NETREG_REGISTERED)
-			tunl_config_adopt_broadcast(dev);
-		break;
-	case NETDEV_UP:
-	case NETDEV_DOWN:
-	case NETDEV_CHANGE:
-	case NETDEV_CHANGEMTU:
-	case NETDEV_UNREGISTER:
-		if (event == NETDEV_UNREGISTER)
-			tunl_config_link_gone(dev);
-		tunl_pmtu_lower_event(dev, event);
-		break;
-	}
-	return NOTIFY_DONE;
-}
-
-static struct notifier_block endpoint_netdev_notifier = {
-	.notifier_call = endpoint_netdev_event,
-};
-
-/**
- * tunl_endpoint_init() - begin to watch addresses of tunnel devices
- *
- * Return: 0 or a negative errno.
- */
-int tunl_endpoint_init(void)
-{
-	int err;
-
-	err = register_inetaddr_notifier(&endpoint_inetaddr_notifier);
-	if (err)
-		return err;
-
-	err = register_netdevice_notifier(&endpoint_netdev_notifier);
-	if (err)
-		unregister_inetaddr_notifier(&endpoint_inetaddr_notifier);
-	return err;
-}
-
-/**
- * tunl_endpoint_exit() - undo tunl_endpoint_init()
- */
-void tunl_endpoint_exit(void)
-{
-	unregister_netdevice_notifier(&endpoint_netdev_notifier);
-	unregister_inetaddr_notifier(&endpoint_inetaddr_notifier);
 }
 
 /* It leads through @dev, or what @dev is a part of. */

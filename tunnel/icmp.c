@@ -24,9 +24,6 @@
 /* What RFC 792 routers quote of an outer packet's payload. */
 #define ICMP_QUOTE_MIN 8
 
-/* An error that could not be relayed at once is told no later than this. */
-#define ICMP_FAULT_TIMEOUT (30 * HZ)
-
 /*
  * Devices that are looked at, in each netns and VRF, for one that may have sent what a
  * quote is too short to tell, or routing does not choose: anybody may send errors.
@@ -112,7 +109,7 @@ static bool icmp_encapsulated(const struct net *net, bool gue,
 	if (!READ_ONCE(tn->encaps[0]))
 		goto guess;
 
-	tunl_config_for_each(config, net, error->outer.daddr) {
+	tunl_net_for_each(config, net, error->outer.daddr) {
 		tunl = netdev_priv(config->dev);
 		if (config->parms.remote != error->outer.daddr ||
 		    !net_eq(tunl->underlay, net) || !icmp_sends(config, error))
@@ -379,7 +376,7 @@ static void icmp_find_fixed(struct net *net, const struct icmp_error *error,
 	struct tunl_config *config;
 	struct icmp_way way = {};
 
-	tunl_config_for_each(config, net, error->outer.daddr) {
+	tunl_net_for_each(config, net, error->outer.daddr) {
 		if (!icmp_may_have_sent(net, config, error->outer.daddr, error))
 			continue;
 		icmp_consider(search, config, icmp_origin(error, config, &way));
@@ -636,24 +633,6 @@ static bool icmp_leads_to(struct sk_buff *skb, struct net_device *dev,
 	return &rt->dst == xfrm_dst_path(dst);
 }
 
-/* No route of the kernel's can: each packet to that endpoint is to look here. */
-static void icmp_remember_mtu(struct net *net, const struct icmp_error *error,
-			      struct tunl_config *config, u32 mtu)
-{
-	struct tunl_dev *tunl = netdev_priv(config->dev);
-	struct tunl_fault *fault = &tunl->fault;
-
-	spin_lock_bh(&fault->lock);
-	write_seqcount_begin(&fault->seq);
-	WRITE_ONCE(fault->mtu, max(mtu, compat_rt_min_pmtu(net)));
-	WRITE_ONCE(fault->mtu_remote, error->outer.daddr);
-	WRITE_ONCE(fault->mtu_expires,
-		   jiffies + compat_rt_mtu_expires(net));
-	write_seqcount_end(&fault->seq);
-	WRITE_ONCE(fault->pending, fault->pending | TUNL_FAULT_MTU);
-	spin_unlock_bh(&fault->lock);
-}
-
 /* Consumes nothing; what the skb is besides its data is changed. */
 static void icmp_learn_mtu(struct net *net, struct sk_buff *skb,
 			   const struct icmp_error *error,
@@ -671,7 +650,8 @@ static void icmp_learn_mtu(struct net *net, struct sk_buff *skb,
 		skb_reset_network_header(skb);
 		dst->ops->update_pmtu(dst, NULL, skb, mtu, false);
 	} else {
-		icmp_remember_mtu(net, error, config, mtu);
+		tunl_report_cache_mtu(net, config->dev, error->outer.daddr,
+				      mtu);
 	}
 	if (dst)
 		dst_release(dst);
@@ -743,23 +723,11 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 	return TUNL_ICMP_DEFERRED;
 }
 
-/* For the next packet to that endpoint; see tunl_icmp_tell(). */
-static void icmp_defer(struct tunl_fault *fault, __be32 remote, u8 code)
-{
-	spin_lock_bh(&fault->lock);
-	fault->code = code;
-	WRITE_ONCE(fault->remote, remote);
-	WRITE_ONCE(fault->since, jiffies);
-	WRITE_ONCE(fault->pending, fault->pending | TUNL_FAULT_ERROR);
-	spin_unlock_bh(&fault->lock);
-}
-
 static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
 {
 	struct icmp_search search;
 	struct icmp_error error;
 	struct tunl_config *config;
-	struct tunl_dev *tunl;
 	enum tunl_icmp result;
 
 	result = icmp_parse(net, skb, &error);
@@ -791,8 +759,7 @@ static enum tunl_icmp icmp_receive(struct net *net, struct sk_buff *skb)
 	if (error.type == ICMP_TIME_EXCEEDED)
 		return TUNL_ICMP_IGNORED;
 
-	tunl = netdev_priv(config->dev);
-	icmp_defer(&tunl->fault, error.outer.daddr, error.code);
+	tunl_report_defer(config->dev, error.outer.daddr, error.code);
 	return TUNL_ICMP_DEFERRED;
 }
 
@@ -812,110 +779,13 @@ static void icmp_ready(struct sock *sk)
 }
 
 /**
- * tunl_icmp_send() - tell the sender of an inner packet that it was not sent
- * @skb:	inner packet; stays the caller's
- * @dev:	the tunnel
- * @code:	of destination unreachable
- * @mtu:	with ICMP_FRAG_NEEDED: what fits, in bytes; else 0
- *
- * Who sends past routing, as packet sockets do, is not told. Bottom halves are
- * off, in an RCU read-side section.
- */
-void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,
-		    u32 mtu)
-{
-	if (!tunl_endpoint_inner(skb, dev))
-		return;
-
-	if (code == ICMP_FRAG_NEEDED)
-		skb_dst_update_pmtu_no_confirm(skb, mtu);
-	icmp_ndo_send(skb, ICMP_DEST_UNREACH, code, htonl(mtu));
-}
-
-/* For as long as it is good. Without a lock: it is all packets' way meanwhile. */
-static void icmp_heed_mtu(struct tunl_fault *fault, struct tunl_outer *outer)
-{
-	unsigned long expires;
-	unsigned int seq;
-	__be32 remote;
-	u32 mtu;
-
-	do {
-		seq = read_seqcount_begin(&fault->seq);
-		expires = READ_ONCE(fault->mtu_expires);
-		remote = READ_ONCE(fault->mtu_remote);
-		mtu = READ_ONCE(fault->mtu);
-	} while (read_seqcount_retry(&fault->seq, seq));
-
-	if (time_before(jiffies, expires)) {
-		if (remote == outer->remote)
-			outer->pmtu = mtu;
-		return;
-	}
-
-	spin_lock_bh(&fault->lock);
-	if (!time_before(jiffies, fault->mtu_expires))
-		WRITE_ONCE(fault->pending, fault->pending & ~TUNL_FAULT_MTU);
-	spin_unlock_bh(&fault->lock);
-}
-
-/* Takes an error that is yet to be reported, if it is about that endpoint and fresh. */
-static bool icmp_take_error(struct tunl_fault *fault, __be32 remote, u8 *code)
-{
-	bool fresh, taken = false;
-
-	/* One endpoint's trouble must not make all the others' packets queue. */
-	if (READ_ONCE(fault->remote) != remote &&
-	    time_before(jiffies, READ_ONCE(fault->since) + ICMP_FAULT_TIMEOUT))
-		return false;
-
-	spin_lock_bh(&fault->lock);
-	fresh = time_before(jiffies, fault->since + ICMP_FAULT_TIMEOUT);
-	if (fault->pending & TUNL_FAULT_ERROR &&
-	    (fault->remote == remote || !fresh)) {
-		WRITE_ONCE(fault->pending, fault->pending & ~TUNL_FAULT_ERROR);
-		*code = fault->code;
-		taken = fresh;
-	}
-	spin_unlock_bh(&fault->lock);
-	return taken;
-}
-
-/**
- * tunl_icmp_tell() - heed an error that could not be relayed when it came
- * @skb:	inner packet on its way; stays the caller's, and is to be sent all the
- *		same: it finds out whether the error still holds
- * @dev:	the tunnel
- * @outer:	@remote is given; @pmtu is set to a path MTU that @route does not know
- *
- * For an error whose quote was too short to say who sent the packet (RFC 2003
- * §5.1: soft state), which is reported once; and for a path MTU, until it expires. The
- * report may go through a tunnel too, so @ids is not to be used after it.
- */
-void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev,
-		    struct tunl_outer *outer)
-{
-	struct tunl_dev *tunl = netdev_priv(dev);
-	struct tunl_fault *fault = &tunl->fault;
-	u8 pending = READ_ONCE(fault->pending), code;
-
-	if (pending & TUNL_FAULT_MTU)
-		icmp_heed_mtu(fault, outer);
-	if (pending & TUNL_FAULT_ERROR &&
-	    icmp_take_error(fault, outer->remote, &code)) {
-		outer->ids = NULL;
-		tunl_icmp_send(skb, dev, code, 0);
-	}
-}
-
-/**
- * tunl_icmp_listen() - hear ICMP errors that come to a netns
+ * tunl_icmp_register() - hear ICMP errors that come to a netns
  * @net:	the netns, underlay of a device
  *
  * From the first device on, until the netns or this module goes. Caller holds
  * RTNL. Return: 0 or a negative errno.
  */
-int tunl_icmp_listen(struct net *net)
+int tunl_icmp_register(struct net *net)
 {
 	struct tunl_net *tn = net_generic(net, tunl_net_id);
 	struct socket *sock;
@@ -941,13 +811,13 @@ int tunl_icmp_listen(struct net *net)
 }
 
 /**
- * tunl_icmp_deafen() - undo tunl_icmp_listen()
+ * tunl_icmp_unregister() - undo tunl_icmp_register()
  * @net:	the netns
  *
  * A grace period must pass before the module may go: an error may be on its
  * way to the socket.
  */
-void tunl_icmp_deafen(struct net *net)
+void tunl_icmp_unregister(struct net *net)
 {
 	struct tunl_net *tn = net_generic(net, tunl_net_id);
 

@@ -62,7 +62,7 @@ static struct net_device *ioctl_find(struct net *underlay,
 		.link = p->link,
 	};
 
-	return tunl_config_find_stock(underlay, &parms);
+	return tunl_net_find_stock(underlay, &parms);
 }
 
 static int ioctl_get(struct net_device *dev, struct ip_tunnel_parm_kern *p,
@@ -83,7 +83,7 @@ static int ioctl_add(struct net *underlay, struct ip_tunnel_parm_kern *p)
 	struct net_device *dev;
 	int err;
 
-	if (!tunl_stock_ours)
+	if (!tunl_device_stock)
 		return -EOPNOTSUPP;
 
 	err = ioctl_to_parms(&parms, p, true);
@@ -94,7 +94,7 @@ static int ioctl_add(struct net *underlay, struct ip_tunnel_parm_kern *p)
 	if (!maybe_get_net(underlay))
 		return -ENODEV;
 	dev = tunl_device_add(underlay, p->name[0] ? p->name :
-			      TUNL_KIND_STOCK "%d", &tunl_link_ops_stock, &parms);
+			      TUNL_KIND_STOCK "%d", tunl_device_stock, &parms);
 	put_net(underlay);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);

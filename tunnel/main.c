@@ -11,17 +11,9 @@
 
 #include "tunnel.h"
 
-unsigned int tunl_net_id __read_mostly;
-
-/* What waits for RTNL or for a grace period. */
-struct workqueue_struct *tunl_workqueue __ro_after_init;
-
 static bool tunl0;
 module_param(tunl0, bool, 0444);
 MODULE_PARM_DESC(tunl0, "make device tunl0, which \"ip tunnel add\" asks, in every netns that net.core.fb_tunnels_only_for_init_net allows (default: N)");
-
-/* The kernel's own ipip has not got there first. */
-bool tunl_stock_ours __ro_after_init;
 
 static int __net_init main_net_init(struct net *net)
 {
@@ -29,14 +21,14 @@ static int __net_init main_net_init(struct net *net)
 
 	INIT_LIST_HEAD(&tn->devices);
 	INIT_HLIST_HEAD(&tn->contexts);
-	tunl_pmtu_net_init(net);
+	tunl_event_net_init(net);
 	return tunl_stats_net_init(net);
 }
 
 static void __net_exit main_net_pre_exit(struct net *net)
 {
-	tunl_pmtu_net_pre_exit(net);
-	tunl_icmp_deafen(net);
+	tunl_event_net_pre_exit(net);
+	tunl_icmp_unregister(net);
 }
 
 static void __net_exit main_net_exit_rtnl(struct net *net,
@@ -69,7 +61,7 @@ static int __net_init main_net_init_fallback(struct net *net)
 	struct tunl_net *tn = net_generic(net, tunl_net_id);
 	struct net_device *dev;
 
-	if (!tunl0 || !tunl_stock_ours || !net_has_fallback_tunnels(net))
+	if (!tunl0 || !tunl_device_stock || !net_has_fallback_tunnels(net))
 		return 0;
 
 	rtnl_lock();
@@ -105,8 +97,9 @@ static int __init main_register_kinds(void)
 		return err;
 	}
 
-	tunl_stock_ours = !rtnl_link_register(&tunl_link_ops_stock);
-	if (!tunl_stock_ours)
+	if (!rtnl_link_register(&tunl_link_ops_stock))
+		tunl_device_stock = &tunl_link_ops_stock;
+	else
 		pr_warn("the kernel's own ipip is loaded and keeps link kind %s: only kind %s is ours, and insmod of our ipip.ko will fail with EEXIST: rmmod ipip first\n",
 			TUNL_KIND_STOCK, TUNL_KIND);
 	return 0;
@@ -116,7 +109,7 @@ static void main_unregister_kinds(void)
 {
 	rtnl_link_unregister(&tunl_link_ops);
 	/* Last: a device of either kind can be asked to make one of this. */
-	if (tunl_stock_ours)
+	if (tunl_device_stock)
 		rtnl_link_unregister(&tunl_link_ops_stock);
 }
 
@@ -162,13 +155,13 @@ static int __init main_register(void)
 	if (err)
 		goto destroy_workqueue;
 
-	err = tunl_endpoint_init();
+	err = tunl_event_init();
 	if (err)
 		goto unregister_pernet;
 
 	err = main_register_kinds();
 	if (err)
-		goto exit_endpoint;
+		goto exit_event;
 
 	err = register_pernet_device(&main_net_ops_fallback);
 	if (err) {
@@ -186,8 +179,8 @@ unregister_fallback:
 	unregister_pernet_device(&main_net_ops_fallback);
 unregister_kinds:
 	main_unregister_kinds();
-exit_endpoint:
-	tunl_endpoint_exit();
+exit_event:
+	tunl_event_exit();
 unregister_pernet:
 	unregister_pernet_device(&main_net_ops);
 destroy_workqueue:
@@ -210,7 +203,7 @@ static void __exit main_exit(void)
 {
 	unregister_pernet_device(&main_net_ops_fallback);
 	main_unregister_kinds();
-	tunl_endpoint_exit();
+	tunl_event_exit();
 	unregister_pernet_device(&main_net_ops);
 	main_destroy_workqueue();
 }

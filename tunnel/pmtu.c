@@ -5,24 +5,14 @@
  */
 #include <linux/netdevice.h>
 #include <net/dst_metadata.h>
-#include <net/fib_notifier.h>
 #include <net/icmp.h>
 #include <net/ip_tunnels.h>
-#include <net/netns/generic.h>
-#include <net/nexthop.h>
 #include <net/xfrm.h>
 
 #include "tunnel.h"
 
 /* Tunnels over tunnels that are looked through for a circle. */
 #define PMTU_CIRCLE_MAX 8
-
-/*
- * How soon tunnels follow a change of the underlay's routes: many come at once. And how
- * many times as long as the last time took, at least.
- */
-#define PMTU_FOLLOW_DELAY (HZ / 10)
-#define PMTU_FOLLOW_SHARE 10
 
 /* The outer packet is to be fragmented, and must be one that IPv4 has. */
 static enum tunl_verdict pmtu_fragment(const struct sk_buff *skb,
@@ -77,7 +67,7 @@ enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
 	if (!inner_df)
 		return pmtu_fragment(skb, outer);
 
-	tunl_icmp_send(skb, dev, ICMP_FRAG_NEEDED, mtu);
+	tunl_report_send(skb, dev, ICMP_FRAG_NEEDED, mtu);
 	return TUNL_TOO_BIG;
 }
 
@@ -170,12 +160,17 @@ static void pmtu_set(struct net_device *dev, int mtu)
 	tunl->mtu_following = false;
 }
 
-/*
- * No carrier below, none here; unless other nexthops may have one. Dormant rather than
- * netif_carrier_off(): both show as NO-CARRIER, but without a carrier the core would
- * drop packets before their senders could be sent an error.
+/**
+ * tunl_pmtu_carrier() - the carrier of the interface below becomes the device's
+ * @tunl:	private data of the tunnel
+ * @lower:	the interface that its outer packets leave by; NULL: none is known
+ *
+ * If @lower is one of several nexthops' interfaces, others may have a carrier. Without
+ * one, the device is dormant rather than netif_carrier_off():
+ * both show as NO-CARRIER, but without a carrier the core would drop packets before
+ * their senders could be sent an error. Caller holds RTNL.
  */
-static void pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
+void tunl_pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
 {
 	/* Nothing is known of a tunnel that has no lower device, or lost it. */
 	WRITE_ONCE(tunl->lower, lower ? lower->ifindex : 0);
@@ -196,7 +191,7 @@ static void pmtu_follow_link(struct net_device *dev,
 	if (config->parms.link)
 		lower = __dev_get_by_index(tunl->underlay, config->parms.link);
 	tunl->several = false;
-	pmtu_carrier(tunl, lower);
+	tunl_pmtu_carrier(tunl, lower);
 	if (lower && !tunl->mtu_pinned && !pmtu_in_circle(dev, lower))
 		pmtu_set(dev, pmtu_less(lower->mtu, config->header.overhead));
 }
@@ -230,7 +225,7 @@ void tunl_pmtu_follow(struct net_device *dev)
 		return;
 
 	tunl->several = outer.several;
-	pmtu_carrier(tunl, outer.route->dst.dev);
+	tunl_pmtu_carrier(tunl, outer.route->dst.dev);
 	if (!pmtu_in_circle(dev, outer.route->dst.dev)) {
 		WRITE_ONCE(dev->needed_headroom, pmtu_headroom(&outer));
 		if (!tunl->mtu_pinned)
@@ -291,167 +286,6 @@ void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer)
 	    (!READ_ONCE(tunl->mtu_pinned) &&
 	     READ_ONCE(dev->mtu) != pmtu_of_route(outer)))
 		tunl_pmtu_rebind(dev);
-}
-
-static struct tunl_watch *pmtu_watch(const struct net *net)
-{
-	struct tunl_net *tn = net_generic(net, tunl_net_id);
-
-	return &tn->watch;
-}
-
-static void pmtu_watch_event(struct tunl_watch *watch)
-{
-	if (READ_ONCE(watch->registered) && !READ_ONCE(watch->closing))
-		queue_delayed_work(tunl_workqueue, &watch->work, watch->delay);
-}
-
-/* May be called in any context. */
-static int pmtu_fib_event(struct notifier_block *nb, unsigned long event,
-			  void *ptr)
-{
-	const struct fib_notifier_info *info = ptr;
-
-	if (info->family == AF_INET)
-		pmtu_watch_event(container_of(nb, struct tunl_watch, fib));
-	return NOTIFY_DONE;
-}
-
-static int pmtu_nexthop_event(struct notifier_block *nb, unsigned long event,
-			      void *ptr)
-{
-	pmtu_watch_event(container_of(nb, struct tunl_watch, nexthops));
-	return NOTIFY_DONE;
-}
-
-static void pmtu_watch_register(struct tunl_watch *watch)
-{
-	if (watch->registered ||
-	    register_fib_notifier(watch->net, &watch->fib, NULL, NULL))
-		return;
-
-	if (register_nexthop_notifier(watch->net, &watch->nexthops, NULL)) {
-		unregister_fib_notifier(watch->net, &watch->fib);
-		return;
-	}
-	WRITE_ONCE(watch->registered, true);
-}
-
-static void pmtu_watch_work(struct work_struct *work)
-{
-	struct tunl_watch *watch = container_of(to_delayed_work(work),
-						struct tunl_watch, work);
-	struct tunl_net *tn = container_of(watch, struct tunl_net, watch);
-	unsigned long since;
-	struct tunl_dev *tunl;
-
-	/* Before the look at the devices, or a change between would be missed. */
-	pmtu_watch_register(watch);
-
-	rtnl_lock();
-	since = jiffies;
-	list_for_each_entry(tunl, &tn->devices, siblings)
-		if (tunl->dev->reg_state == NETREG_REGISTERED)
-			tunl_pmtu_follow(tunl->dev);
-	WRITE_ONCE(watch->delay, max_t(unsigned long, PMTU_FOLLOW_DELAY,
-				       PMTU_FOLLOW_SHARE * (jiffies - since)));
-	rtnl_unlock();
-}
-
-/**
- * tunl_pmtu_net_init() - a netns without tunnels
- * @net:	the netns
- */
-void tunl_pmtu_net_init(struct net *net)
-{
-	struct tunl_watch *watch = pmtu_watch(net);
-
-	watch->net = net;
-	watch->delay = PMTU_FOLLOW_DELAY;
-	watch->fib.notifier_call = pmtu_fib_event;
-	watch->nexthops.notifier_call = pmtu_nexthop_event;
-	INIT_DELAYED_WORK(&watch->work, pmtu_watch_work);
-}
-
-/**
- * tunl_pmtu_net_watch() - begin to watch the routes of a netns
- * @net:	the netns, underlay of a device
- *
- * From the first device on, until the netns or this module goes. If the notifiers cannot
- * be registered, the next device tries again. Caller holds RTNL.
- */
-void tunl_pmtu_net_watch(struct net *net)
-{
-	struct tunl_watch *watch = pmtu_watch(net);
-
-	ASSERT_RTNL();
-	watch->begun = true;
-	if (!READ_ONCE(watch->registered) && !watch->closing)
-		queue_delayed_work(tunl_workqueue, &watch->work, 0);
-}
-
-/**
- * tunl_pmtu_net_pre_exit() - undo tunl_pmtu_net_watch()
- * @net:	the netns
- *
- * May sleep; RTNL is not held.
- */
-void tunl_pmtu_net_pre_exit(struct net *net)
-{
-	struct tunl_watch *watch = pmtu_watch(net);
-
-	/* Nobody is left who could make one now. */
-	if (!watch->begun)
-		return;
-
-	rtnl_lock();
-	WRITE_ONCE(watch->closing, true);
-	rtnl_unlock();
-
-	cancel_delayed_work_sync(&watch->work);
-	if (!watch->registered)
-		return;
-
-	/* A grace period: no event is on its way to the work after this. */
-	unregister_fib_notifier(net, &watch->fib);
-	unregister_nexthop_notifier(net, &watch->nexthops);
-	cancel_delayed_work_sync(&watch->work);
-}
-
-/**
- * tunl_pmtu_lower_event() - something about a device has changed
- * @lower:	the device, which may be the one endpoints are reached through
- * @event:	NETDEV_UP, _DOWN, _CHANGE, _CHANGEMTU or _UNREGISTER
- *
- * Caller holds RTNL. The carrier follows at once, what routing makes of it soon. What
- * comes up may be a new way for a tunnel whose old one is down. A tunnel's own events
- * only have all looked at soon: making many of them does not take a look at all of
- * them each time.
- */
-void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event)
-{
-	struct net *net = dev_net(lower);
-	struct tunl_net *tn;
-	struct tunl_dev *tunl;
-
-	ASSERT_RTNL();
-	if (tunl_device_is_ours(lower)) {
-		pmtu_watch_event(pmtu_watch(net));
-		return;
-	}
-
-	tn = net_generic(net, tunl_net_id);
-	list_for_each_entry(tunl, &tn->devices, siblings) {
-		if (tunl->dev->reg_state != NETREG_REGISTERED)
-			continue;
-		if (tunl->lower == lower->ifindex)
-			pmtu_carrier(tunl, event == NETDEV_UNREGISTER ? NULL :
-								       lower);
-		else if (event != NETDEV_UP || !netif_dormant(tunl->dev))
-			continue;
-		if (event == NETDEV_UP || event == NETDEV_CHANGEMTU)
-			tunl_pmtu_rebind(tunl->dev);
-	}
 }
 
 /**

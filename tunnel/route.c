@@ -72,6 +72,10 @@ struct tunl_routes {
 	struct route_table __rcu	*table;
 };
 
+DEFINE_PER_CPU(struct tunl_cpu, tunl_cpu) = {
+	.bh_lock = INIT_LOCAL_LOCK(bh_lock),
+};
+
 static void route_forget(struct route_entry *entry)
 {
 	struct rtable *old = entry->route;

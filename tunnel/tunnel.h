@@ -134,11 +134,6 @@ struct tunl_cpu {
 
 DECLARE_PER_CPU(struct tunl_cpu, tunl_cpu);
 
-/* main.c */
-extern unsigned int tunl_net_id;
-extern bool tunl_stock_ours;
-extern struct workqueue_struct *tunl_workqueue;
-
 /**
  * struct tunl_watch - watches the routes of a netns
  * @net:	the netns
@@ -209,10 +204,48 @@ struct tunl_net {
 	struct tunl_watch	watch;
 };
 
-/* device.c */
+/* main.c starts and ends all below; no file calls it. */
+
+/* event.c */
+int tunl_event_init(void);
+void tunl_event_exit(void);
+void tunl_event_net_init(struct net *net);
+void tunl_event_net_watch(struct net *net);
+void tunl_event_net_pre_exit(struct net *net);
+
+/* link.c */
 extern struct rtnl_link_ops tunl_link_ops;
 extern struct rtnl_link_ops tunl_link_ops_stock;
-bool tunl_device_is_ours(const struct net_device *dev);
+
+/* flow.c */
+int tunl_flow_path(struct net_device_path_ctx *ctx, struct net_device_path *path);
+
+/* ioctl.c */
+int tunl_ioctl(struct net_device *dev, void __user *data, int cmd);
+int tunl_ioctl_ctl(struct net_device *dev, struct ip_tunnel_parm_kern *p, int cmd);
+
+/* icmp.c */
+int tunl_icmp_register(struct net *net);
+void tunl_icmp_unregister(struct net *net);
+
+/* xmit.c */
+netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev);
+
+/* device.c */
+extern struct rtnl_link_ops *tunl_device_stock;
+
+/**
+ * tunl_device_is_ours() - was this device made by this module
+ * @dev:	any net_device, kept alive by the caller
+ *
+ * Return: true if its private data is a struct tunl_dev.
+ */
+static inline bool tunl_device_is_ours(const struct net_device *dev)
+{
+	return tunl_dev_get_priv(dev);
+}
+
+int tunl_device_register(struct net_device *dev);
 struct net_device *tunl_device_add(struct net *net, const char *name,
 				   struct rtnl_link_ops *ops,
 				   const struct tunl_parms *parms);
@@ -222,36 +255,14 @@ bool tunl_device_is_ports_address(const struct net_device *dev,
 void tunl_device_joins(struct net_device *dev);
 
 /* config.c */
-extern struct hlist_head tunl_config_table[];
-#define TUNL_CONFIG_BITS 10
-
-/*
- * Configurations over that netns and with that remote, and some others, of
- * devices that are up or down: the caller compares. Those without a remote are in
- * tunl_net.contexts. Under the RCU read lock, or RTNL.
- */
-#define tunl_config_for_each(config, underlay, remote) \
-	hlist_for_each_entry_rcu(config, \
-				 tunl_config_bucket(underlay, remote), node, \
-				 lockdep_rtnl_is_held())
-
-static inline struct hlist_head *tunl_config_bucket(const struct net *underlay,
-						    __be32 remote)
-{
-	return &tunl_config_table[hash_32((__force u32)remote ^
-					  net_hash_mix(underlay),
-					  TUNL_CONFIG_BITS)];
-}
-
 static inline bool tunl_config_mode_valid(u8 proto)
 {
 	return !proto || proto == IPPROTO_IPIP ||
 	       (IS_ENABLED(CONFIG_MPLS) && proto == IPPROTO_MPLS);
 }
 
-void tunl_config_hide(struct net_device *dev);
-void tunl_config_place(struct net_device *dev);
 extern const struct nla_policy tunl_config_policy[];
+void tunl_config_hide(struct net_device *dev);
 int tunl_config_init(struct net_device *dev);
 void tunl_config_destroy(struct net_device *dev);
 int tunl_config_commit(struct net_device *dev, const struct tunl_parms *parms,
@@ -269,23 +280,28 @@ void tunl_config_adopt_broadcast(struct net_device *dev);
 void tunl_config_link_gone(const struct net_device *lower);
 void tunl_config_link_back(const struct net_device *lower);
 void tunl_config_defaults(struct tunl_parms *parms);
-struct net_device *tunl_config_find_stock(struct net *underlay,
-					  const struct tunl_parms *parms);
 int tunl_config_fill(struct sk_buff *msg, const struct net_device *dev);
 size_t tunl_config_fill_size(void);
 
-/* endpoint.c */
-int tunl_endpoint_init(void);
-void tunl_endpoint_exit(void);
-bool tunl_endpoint_permitted(const struct net_device *dev);
-bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev);
-__be32 tunl_endpoint_gateway(const struct net_device *dev,
-			     const struct sk_buff *skb);
-struct ip_tunnel_info *tunl_endpoint_metadata(const struct net_device *dev,
-					      const struct sk_buff *skb);
-enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
-				      const struct tunl_parms *parms,
-				      struct tunl_outer *outer);
+/* pmtu.c */
+enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
+				struct tunl_outer *outer);
+void tunl_pmtu_setup(struct net_device *dev);
+int tunl_pmtu_change(struct net_device *dev, int mtu);
+void tunl_pmtu_overhead(struct net_device *dev, unsigned int overhead);
+void tunl_pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower);
+void tunl_pmtu_follow(struct net_device *dev);
+void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer);
+void tunl_pmtu_rebind(struct net_device *dev);
+
+/* report.c */
+void tunl_report_send(struct sk_buff *skb, struct net_device *dev, u8 code,
+		      u32 mtu);
+void tunl_report_pending(struct sk_buff *skb, struct net_device *dev,
+			 struct tunl_outer *outer);
+void tunl_report_cache_mtu(struct net *net, struct net_device *dev,
+			   __be32 remote, u32 mtu);
+void tunl_report_defer(struct net_device *dev, __be32 remote, u8 code);
 
 /* route.c */
 struct tunl_routes __percpu *tunl_route_make(const struct tunl_parms *parms);
@@ -298,23 +314,16 @@ void tunl_route_keep(const struct tunl_config *config,
 bool tunl_route_crowded(const struct tunl_config *config);
 void tunl_route_grow(const struct tunl_config *config);
 
-/* flow.c */
-int tunl_flow_path(struct net_device_path_ctx *ctx, struct net_device_path *path);
-
-/* ioctl.c */
-int tunl_ioctl(struct net_device *dev, void __user *data, int cmd);
-int tunl_ioctl_ctl(struct net_device *dev, struct ip_tunnel_parm_kern *p, int cmd);
-
-/* icmp.c */
-int tunl_icmp_listen(struct net *net);
-void tunl_icmp_deafen(struct net *net);
-void tunl_icmp_send(struct sk_buff *skb, struct net_device *dev, u8 code,
-		    u32 mtu);
-void tunl_icmp_tell(struct sk_buff *skb, struct net_device *dev,
-		    struct tunl_outer *outer);
-
-/* xmit.c */
-netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev);
+/* endpoint.c */
+bool tunl_endpoint_permitted(const struct net_device *dev);
+bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev);
+__be32 tunl_endpoint_gateway(const struct net_device *dev,
+			     const struct sk_buff *skb);
+struct ip_tunnel_info *tunl_endpoint_metadata(const struct net_device *dev,
+					      const struct sk_buff *skb);
+enum tunl_verdict tunl_endpoint_route(const struct net_device *dev,
+				      const struct tunl_parms *parms,
+				      struct tunl_outer *outer);
 
 /* stats.c */
 int tunl_stats_net_init(struct net *net);
@@ -323,18 +332,34 @@ extern const struct ethtool_ops tunl_stats_ethtool_ops;
 void tunl_stats_drop(struct net_device *dev, struct sk_buff *skb, __be32 remote,
 		     enum tunl_verdict verdict);
 
-/* pmtu.c */
-enum tunl_verdict tunl_pmtu_fit(struct sk_buff *skb, struct net_device *dev,
-				struct tunl_outer *outer);
-void tunl_pmtu_setup(struct net_device *dev);
-int tunl_pmtu_change(struct net_device *dev, int mtu);
-void tunl_pmtu_overhead(struct net_device *dev, unsigned int overhead);
-void tunl_pmtu_follow(struct net_device *dev);
-void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer);
-void tunl_pmtu_rebind(struct net_device *dev);
-void tunl_pmtu_net_init(struct net *net);
-void tunl_pmtu_net_watch(struct net *net);
-void tunl_pmtu_net_pre_exit(struct net *net);
-void tunl_pmtu_lower_event(struct net_device *lower, unsigned long event);
+/* net.c */
+extern unsigned int tunl_net_id;
+extern struct workqueue_struct *tunl_workqueue;
+extern struct hlist_head tunl_net_table[];
+#define TUNL_NET_TABLE_BITS 10
+
+/*
+ * Configurations over that netns and with that remote, and some others, of
+ * devices that are up or down: the caller compares. Those without a remote are in
+ * tunl_net.contexts. Under the RCU read lock, or RTNL.
+ */
+#define tunl_net_for_each(config, underlay, remote) \
+	hlist_for_each_entry_rcu(config, \
+				 tunl_net_bucket(underlay, remote), node, \
+				 lockdep_rtnl_is_held())
+
+static inline struct hlist_head *tunl_net_bucket(const struct net *underlay,
+						 __be32 remote)
+{
+	return &tunl_net_table[hash_32((__force u32)remote ^
+				       net_hash_mix(underlay),
+				       TUNL_NET_TABLE_BITS)];
+}
+
+void tunl_net_add(struct tunl_config *config);
+void tunl_net_del(struct tunl_config *config);
+void tunl_net_place(struct net_device *dev);
+struct net_device *tunl_net_find_stock(struct net *underlay,
+				       const struct tunl_parms *parms);
 
 #endif /* _TUNL_TUNNEL_H */

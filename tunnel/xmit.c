@@ -13,10 +13,6 @@
 
 #include "tunnel.h"
 
-DEFINE_PER_CPU(struct tunl_cpu, tunl_cpu) = {
-	.bh_lock = INIT_LOCAL_LOCK(bh_lock),
-};
-
 /* On a real-time kernel: a tunnel, @dev, that @task is in the middle of sending through. */
 struct xmit_frame {
 	struct hlist_node		node;
@@ -543,7 +539,7 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 		return;
 	}
 
-	tunl_icmp_send(skb, dev, ICMP_HOST_UNREACH, 0);
+	tunl_report_send(skb, dev, ICMP_HOST_UNREACH, 0);
 }
 
 /*
@@ -598,7 +594,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	}
 
 	if (unlikely(READ_ONCE(tunl->fault.pending)) && tunl_skb_is_ipv4(skb))
-		tunl_icmp_tell(skb, dev, &outer);
+		tunl_report_pending(skb, dev, &outer);
 
 	verdict = tunl_pmtu_fit(skb, dev, &outer);
 	if (unlikely(verdict))
