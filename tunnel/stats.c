@@ -18,13 +18,13 @@ static const struct {
 	const char		*name;
 	enum skb_drop_reason	reason;
 } stats_verdicts[TUNL_VERDICT_MAX] = {
-#define VERDICT(verdict, name, reason) \
+#define VERDICT(verdict, name, reason, ...) \
 	[verdict] = { name, SKB_DROP_REASON_##reason },
 #include "verdicts.h"
 };
 
 static const char * const stats_icmp[TUNL_ICMP_MAX] = {
-#define OUTCOME(outcome, name) \
+#define OUTCOME(outcome, name, ...) \
 	[outcome] = name,
 #include "verdicts.h"
 };
