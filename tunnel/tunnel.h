@@ -1,6 +1,51 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * tunnel.ko's own declarations: the encapsulator.
+ * tunnel.ko, the encapsulator: its own declarations. include/tunl.h has those that
+ * ipip.ko knows too.
+ *
+ * object                    owner                         protected by
+ * struct tunl_dev           net_device, as private data   RTNL; fields that the packet path
+ *                                                         reads: READ_ONCE
+ * struct tunl_config        tunl_dev.config; a work       RTNL writes, RCU reads; never
+ *                           frees it after a grace        changed, only replaced
+ *                           period
+ * struct tunl_routes        tunl_config.routes            its CPU: bottom halves off and
+ *                                                         tunl_cpu.bh_lock; a larger
+ *                                                         table is set under RTNL
+ * cached route (rtable)     an entry of tunl_routes       as the entry; the packet path
+ *                                                         borrows it until the end of its
+ *                                                         RCU section
+ * struct tunl_outer         the stack of tunl_xmit()      needs no lock
+ * struct tunl_fault         tunl_dev.fault                its lock; tunl_fault.seq for the
+ *                                                         path MTU; @pending: READ_ONCE
+ * struct tunl_stats         tunl_dev.stats, per CPU       u64_stats
+ * struct tunl_net           the netns (net_generic())     RTNL; lists and counts that ICMP
+ *                                                         errors read: RCU, READ_ONCE
+ * struct tunl_context       tunl_net.contexts, as long    RTNL writes, RCU reads
+ *                           as a configuration is in it
+ * tunl_net_table            the module                    RTNL writes, RCU reads
+ * struct tunl_watch         tunl_net.watch                RTNL; @delay and @registered are
+ *                                                         its work's
+ * socket for ICMP errors    tunl_net.icmp, until the      RTNL; a callback runs in an RCU
+ *                           netns or the module goes      section
+ *
+ * A device holds no reference to its underlay: when the netns goes, the devices over it
+ * are deleted first. tunl_dev.rebind holds a reference to the device while it is queued.
+ *
+ * Order of locks, the outermost first:
+ *
+ *	the kernel's lock of notifiers (pernet_ops_rwsem), RTNL
+ *	  tunl_fault.lock, with bottom halves off; nothing is sent under it
+ *	  tunl_cpu.bh_lock, with bottom halves off; nothing is sent under it
+ *
+ * The last two are never held together. tunl_event_net_pre_exit() and the work of
+ * tunl_watch register and unregister notifiers without RTNL: the kernel takes RTNL
+ * there. RTNL is not held while the work is cancelled, which takes RTNL.
+ *
+ * Calls go one way. In this order, a file calls only files after it:
+ *
+ *	main > link > event, ioctl > device > config, xmit > icmp, pmtu
+ *	     > report, route, stats > endpoint, net
  */
 #ifndef _TUNL_TUNNEL_H
 #define _TUNL_TUNNEL_H
@@ -25,13 +70,13 @@
  */
 #define TUNL_NESTING_MAX 4
 
-/* Carried: IPv4, or with mode mplsip or any also MPLS (RFC 4023). */
+/* An inner packet is IPv4; or MPLS, if the mode is mplsip or any (RFC 4023). */
 static inline bool tunl_skb_is_ipv4(const struct sk_buff *skb)
 {
 	return likely(skb->protocol == htons(ETH_P_IP));
 }
 
-/* The DSCP that routes are looked up by: one from the inner header takes no part. */
+/* The DSCP of the lookup of a route: 0 if the outer header copies the inner DSCP. */
 static inline u8 tunl_parms_dscp(const struct tunl_parms *parms)
 {
 	return parms->tos & TUNL_TOS_INHERIT ? 0 : parms->tos & INET_DSCP_MASK;
@@ -69,10 +114,10 @@ struct tunl_stats {
 /**
  * struct tunl_ids - outer IDs of one CPU for one pair of addresses
  * @stamp:	jiffies when the IDs below were taken from the kernel's counter for
- *		these addresses and IPPROTO_IPIP; they are good as long as it is that
- * @next:	the first that is not used yet
- * @left:	how many there are
- * @block:	how many were taken at once
+ *		these addresses and IPPROTO_IPIP; they are used within that jiffy only
+ * @next:	the first ID that is not used yet
+ * @left:	how many IDs are not used yet
+ * @block:	how many IDs were taken at once
  * @df:		the next one for a packet with DF: no two such packets need to differ,
  *		unless a router clears DF
  */
@@ -85,46 +130,50 @@ struct tunl_ids {
 };
 
 /**
- * struct tunl_outer - the outer header in the making
- * @header:	what it is made of: the device's, or for an external device what
- *		came with the packet
- * @route:	route to @remote
- * @ids:	for @local and @remote; NULL: none. They live where @route is
- *		remembered, until something else may have been sent
- * @counted:	@route is not remembered, and a reference is ours until it is
- *		given to the skb
- * @plain:	@route may be remembered: no IPsec, no lightweight tunnel, not @several
- * @several:	the endpoint has several nexthops, of which @hash chooses
- * @pmtu:	path MTU that @route does not know, in bytes; 0: none
- * @hash:	of the inner packet's flow; 0: none
- * @local:	outer source
+ * struct tunl_outer - the outer header that is being made for one packet
+ * @header:	parameters of the header: the device's, or for an external device those
+ *		that came with the packet
  * @remote:	outer destination; 0: not known yet
- * @frag_off:	DF or nothing
+ * @hash:	of the inner packet's flow; 0: none
  * @flow_flags:	FLOWI_FLAG_* for the lookup of @route
+ * @several:	the endpoint has several nexthops, of which @hash chooses
+ * @plain:	@route may be cached: no IPsec, no lightweight tunnel, not @several
+ * @counted:	@route is not cached, and the packet path holds a reference to it until
+ *		the skb gets it
+ * @local:	outer source
+ * @route:	route to @remote
+ * @ids:	for @local and @remote; NULL: none. They are part of the cached route, and
+ *		valid until something else may have been sent
+ * @pmtu:	path MTU that @route does not know, in bytes; 0: none
+ * @frag_off:	DF or nothing
  */
 struct tunl_outer {
+	/* xmit.c, before the lookup */
 	const struct tunl_header	*header;
+	__be32				remote;
+	u32				hash;
+	u8				flow_flags;
+
+	/* endpoint.c; or route.c, from a cached route */
+	bool				several;
+	bool				plain;
+	bool				counted;
+	__be32				local;
 	struct rtable			*route;
 	struct tunl_ids			*ids;
-	__be32				local;
-	__be32				remote;
-	__be16				frag_off;
-	bool				counted;
-	bool				plain;
-	bool				several;
-	u8				flow_flags;
-	u32				hash;
+
+	/* report.c, then pmtu.c */
 	u32				pmtu;
+	__be16				frag_off;
 };
 
 /**
- * struct tunl_cpu - what serves all tunnels on one CPU
- * @bh_lock:	of what is per CPU (remembered routes, IDs, @frames), where bottom halves
- *		that are off exclude nobody on that CPU (real-time kernels); else nothing.
- *		Innermost, and held for no call that sends
- * @frames:	on real-time kernels: tunnels that tasks are in the middle of sending
- *		through
- * @depth:	on others: how many those are
+ * struct tunl_cpu - state of one CPU for all tunnels
+ * @bh_lock:	protects the cached routes, IDs and @frames of this CPU on real-time
+ *		kernels, where a task may run between two steps of another although bottom
+ *		halves are off. On other kernels it is no lock. Nothing is sent under it
+ * @frames:	real-time kernels: the tunnels that tasks are sending through
+ * @depth:	other kernels: how many tunnels this CPU is sending through
  */
 struct tunl_cpu {
 	local_lock_t		bh_lock;
@@ -137,24 +186,29 @@ DECLARE_PER_CPU(struct tunl_cpu, tunl_cpu);
 /**
  * struct tunl_watch - watches the routes of a netns
  * @net:	the netns
- * @work:	looks at all devices over @net again; registers the notifiers, which
- *		may not be done under RTNL
- * @delay:	jiffies from a change to @work: long enough for it to be a small part
- *		of what is done under RTNL. Written by @work only
+ * @work:	fits all devices over @net to their routes again, and registers the
+ *		notifiers, which cannot be done under RTNL
  * @fib:	notifier of routes and rules
  * @nexthops:	notifier of nexthop objects
- * @begun:	there has been a device (RTNL)
- * @registered:	both notifiers are. Written by @work
- * @closing:	the netns or this module goes: no more work (writers RTNL)
+ * @delay:	jiffies from a change of routes to @work: so long that @work holds RTNL for
+ *		at most a tenth of the time
+ * @registered:	both notifiers are registered
+ * @begun:	the netns has had a device (RTNL)
+ * @closing:	the netns or this module goes: @work is queued no more
  */
 struct tunl_watch {
+	/* once, before the first device */
 	struct net		*net;
 	struct delayed_work	work;
-	unsigned long		delay;
 	struct notifier_block	fib;
 	struct notifier_block	nexthops;
-	bool			begun;
+
+	/* @work */
+	unsigned long		delay;
 	bool			registered;
+
+	/* RTNL */
+	bool			begun;
 	bool			closing;
 };
 
@@ -182,25 +236,26 @@ struct tunl_context {
 /**
  * struct tunl_net - what tunnel.ko keeps per netns
  * @devices:	devices whose underlay this netns is, by tunl_dev.siblings
- *		(RTNL)
- * @contexts:	of those without a remote (RCU, writers RTNL)
- * @encaps:	configurations with encap: with a remote, without one (READ_ONCE,
- *		writers RTNL)
- * @links_gone:	how many of them have a @link_gone (RTNL)
- * @fallback:	the device that old-style requests are addressed to, "tunl0";
- *		or NULL (RTNL)
- * @icmp:	hears ICMP errors; NULL before the first device (RTNL)
+ * @contexts:	of those without a remote (RCU)
+ * @encaps:	how many configurations have encap: with a remote, without one (READ_ONCE)
+ * @links_gone:	how many @devices have a tunl_dev.link_gone
+ * @fallback:	the device that old-style requests are addressed to, "tunl0"; or NULL
+ * @icmp:	raw socket that receives ICMP errors; NULL before the first device
  * @icmp_count:	ICMP errors, by enum tunl_icmp
- * @watch:	for MTU and carrier to follow what the routes to endpoints do
+ * @watch:	has the devices follow the routes to their endpoints
  */
 struct tunl_net {
+	/* RTNL */
 	struct list_head	devices;
 	struct hlist_head	contexts;
 	unsigned int		encaps[2];
 	unsigned int		links_gone;
 	struct net_device	*fallback;
 	struct socket		*icmp;
+
+	/* each ICMP error */
 	atomic_long_t		icmp_count[TUNL_ICMP_MAX];
+
 	struct tunl_watch	watch;
 };
 
@@ -339,9 +394,9 @@ extern struct hlist_head tunl_net_table[];
 #define TUNL_NET_TABLE_BITS 10
 
 /*
- * Configurations over that netns and with that remote, and some others, of
- * devices that are up or down: the caller compares. Those without a remote are in
- * tunl_net.contexts. Under the RCU read lock, or RTNL.
+ * Walks the configurations of one bucket: all over that netns with that remote, and some
+ * others, so the caller compares both. The devices may be down. Configurations without
+ * a remote are in tunl_net.contexts. Caller holds the RCU read lock, or RTNL.
  */
 #define tunl_net_for_each(config, underlay, remote) \
 	hlist_for_each_entry_rcu(config, \
