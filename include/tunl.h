@@ -102,8 +102,8 @@ struct tunl_context;
  *		explicit remote, else pointopoint address, else 0 (the gateway
  *		of each packet's route is the endpoint)
  * @header:	what they come to, for the device's kind
- * @routes:	routes to endpoints that are remembered for it, per CPU; they go
- *		with it. NULL: there was no memory, each packet looks its route up
+ * @routes:	cached routes to its endpoints, per CPU, freed with it. NULL: there was no
+ *		memory, and each packet looks its route up
  * @dev:	the device. Not a reference: it lives as long as this can be found
  * @node:	among those with that @parms.remote, or of @context (RCU, writers RTNL).
  *		The device may be down
@@ -122,27 +122,27 @@ struct tunl_config {
 	struct rcu_work		free;
 };
 
-/* What of struct tunl_fault there is. */
+/* Bits of tunl_fault.pending: an error to report, a path MTU. */
 #define TUNL_FAULT_ERROR	0x01
 #define TUNL_FAULT_MTU		0x02
 
 /**
  * struct tunl_fault - what an ICMP error says to later packets
- * @lock:	of all but an unlocked look, which may be late
- * @seq:	of @mtu, @mtu_remote and @mtu_expires, which the packet path reads
- *		without @lock: an MTU is never taken for another endpoint's
+ * @lock:	protects the other fields. The packet path reads @pending, @remote and @since
+ *		without it first, and may see a change late
+ * @seq:	lets the packet path read @mtu, @mtu_remote and @mtu_expires without @lock,
+ *		all three of one error
  * @pending:	TUNL_FAULT_*
  * @code:	of an error that is yet to be reported to a sender: code of a destination
  *		unreachable
  * @remote:	outer destination the error is about
  * @since:	when the error came, in jiffies
- * @mtu:	a path MTU that no route of the kernel's can remember, in bytes of outer
- *		packets
+ * @mtu:	a path MTU that no route of the kernel's can keep, in bytes of outer packets
  * @mtu_remote:	outer destination of that path
- * @mtu_expires: when it is forgotten, in jiffies
+ * @mtu_expires: when @mtu expires, in jiffies
  */
 struct tunl_fault {
-	spinlock_t	lock; /* of the rest */
+	spinlock_t	lock; /* protects all fields below */
 	seqcount_spinlock_t seq;
 	u8		pending;
 	u8		code;
@@ -234,8 +234,8 @@ static inline struct tunl_dev *tunl_dev_get_priv(const struct net_device *dev)
  * @dev:	a device of ours
  * @tunl:	its private data
  *
- * In gateway mode whoever sets routes sets endpoints. Where a container has
- * been given a device, he is not the one who owns the underlay.
+ * In gateway mode a user who sets routes sets endpoints. In a container with a device
+ * from outside, that user does not own the underlay.
  *
  * Return: true if both netns belong to one user namespace.
  */
@@ -265,7 +265,7 @@ static inline __be32 tunl_nexthop_endpoint(const struct fib_nh_common *nhc)
 }
 
 /**
- * tunl_skb_wrappers() - how often a packet is wrapped
+ * tunl_skb_outer_headers() - how many outer headers a packet has
  * @skb:	packet whose IPv4 header, at @offset from skb->data, is pulled
  * @offset:	bytes
  * @max:	count no further
@@ -276,9 +276,9 @@ static inline __be32 tunl_nexthop_endpoint(const struct fib_nh_common *nhc)
  *
  * Return: protocol-4 headers in a row, the first one included.
  */
-static inline unsigned int tunl_skb_wrappers(const struct sk_buff *skb,
-					     unsigned int offset,
-					     unsigned int max)
+static inline unsigned int tunl_skb_outer_headers(const struct sk_buff *skb,
+						  unsigned int offset,
+						  unsigned int max)
 {
 	const struct iphdr *iph;
 	struct iphdr copy;
@@ -293,5 +293,8 @@ static inline unsigned int tunl_skb_wrappers(const struct sk_buff *skb,
 
 	return n;
 }
+
+/* ipip.ko's sources still use this name. */
+#define tunl_skb_wrappers tunl_skb_outer_headers
 
 #endif /* _TUNL_H */

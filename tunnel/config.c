@@ -46,7 +46,7 @@ const struct nla_policy tunl_config_policy[IFLA_IPTUN_MAX + 1] = {
 };
 
 /**
- * tunl_config_defaults() - parameters of a device nobody configured
+ * tunl_config_defaults() - parameters of a device that is not configured
  * @parms:	filled in
  */
 void tunl_config_defaults(struct tunl_parms *parms)
@@ -78,13 +78,13 @@ static int config_validate_stock(const struct net_device *dev,
 	const struct tunl_net *tn = net_generic(tunl->underlay, tunl_net_id);
 	const struct net_device *other;
 
-	/* Old-style requests name tunnels to it by what they have and it has not. */
+	/* It answers for tunnels that an old-style request names by these parameters. */
 	if (dev == tn->fallback &&
 	    (parms->local || parms->remote || parms->link))
 		return config_refuse(extack, data, IFLA_IPTUN_LOCAL,
 				     "the fallback device stays as it is");
 
-	/* The device's flags say which it is, and programs have seen them. */
+	/* IFF_POINTOPOINT depends on the remote, and programs have read the flags already. */
 	if (dev->reg_state == NETREG_REGISTERED &&
 	    (!parms->remote != !(dev->flags & IFF_POINTOPOINT) ||
 	     ipv4_is_multicast(parms->remote) !=
@@ -139,7 +139,7 @@ static bool config_same(const struct tunl_parms *a, const struct tunl_parms *b)
 	       a->external == b->external;
 }
 
-/* What comes with each packet is not to be said once and for all. */
+/* External devices take parameters from each packet, so they cannot be set here. */
 static int config_validate_external(const struct net_device *dev,
 				    const struct tunl_parms *parms,
 				    struct nlattr *data[],
@@ -197,7 +197,7 @@ int tunl_config_validate(const struct net_device *dev,
 		return config_refuse(extack, data, IFLA_IPTUN_REMOTE,
 				     "remote and local are the same address");
 
-	/* One that has gone since may be sent back, and changes nothing. */
+	/* A request may repeat the ifindex of a device that is gone: nothing changes. */
 	if (parms->link && parms->link != tunl->parms.link) {
 		const struct net_device *lower;
 
@@ -244,7 +244,7 @@ int tunl_config_check_local(const struct net_device *dev, const void *addr,
  *		for RTNL
  * @extack:	for the reason of a refusal
  *
- * Only for who may load modules anyway, as in a container root may not.
+ * Only a user who may load modules has one loaded; root of a container may not.
  *
  * Return: 0, -EAGAIN if it has not been waited for, or -EPROTONOSUPPORT.
  */
@@ -266,7 +266,7 @@ int tunl_config_load(struct nlattr *data[], bool may_wait,
 		return -EAGAIN;
 	}
 
-	/* This module stays meanwhile, or there would be no way back. */
+	/* This module must not be unloaded while this function waits. */
 	if (capable(CAP_NET_ADMIN) && try_module_get(THIS_MODULE)) {
 		request_module("fou");
 		module_put(THIS_MODULE);
@@ -280,8 +280,8 @@ int tunl_config_load(struct nlattr *data[], bool may_wait,
 }
 
 /*
- * What the kernel's ipip takes for granted is in each request anew, but for the
- * mark, the protocol and what comes between the headers.
+ * The kernel's ipip resets all parameters with each request, except the mark, the
+ * protocol and encap.
  */
 static void config_reset_stock(struct tunl_parms *parms, struct nlattr *data[])
 {
@@ -293,7 +293,7 @@ static void config_reset_stock(struct tunl_parms *parms, struct nlattr *data[])
 	};
 }
 
-/* With kind ipip, what is not asked for is 0 as soon as any of it is. */
+/* With kind ipip, a request that sets one encap attribute resets the others to 0. */
 static void config_overlay_encap(const struct tunl_dev *tunl,
 				 struct ip_tunnel_encap *encap,
 				 struct nlattr *data[])
@@ -351,7 +351,7 @@ int tunl_config_parse(const struct net_device *dev, struct tunl_parms *parms,
 		parms->pmtudisc = nla_get_u8(data[IFLA_IPTUN_PMTUDISC]);
 	if (data[IFLA_IPTUN_TOS]) {
 		parms->tos = nla_get_u8(data[IFLA_IPTUN_TOS]);
-		/* The kernel's ipip has always ignored what it cannot do. */
+		/* The kernel's ipip ignores the ECN bits, so kind ipip does not refuse them. */
 		if (!tunl->stock && parms->tos != TUNL_TOS_INHERIT &&
 		    (parms->tos & INET_ECN_MASK))
 			return config_refuse(extack, data, IFLA_IPTUN_TOS,
@@ -363,7 +363,7 @@ int tunl_config_parse(const struct net_device *dev, struct tunl_parms *parms,
 			return config_refuse(extack, data, IFLA_IPTUN_PROTO,
 					     "mode: ipip, mplsip or any");
 	}
-	/* A fixed TTL forbids fragments: traceroute could not tell a loop. */
+	/* As the kernel's ipip: a fixed TTL sets DF. */
 	if (tunl->stock && parms->ttl && data[IFLA_IPTUN_TTL])
 		parms->pmtudisc = true;
 
@@ -446,8 +446,8 @@ static enum tunl_df config_df(const struct tunl_dev *tunl,
 }
 
 /*
- * What module fou would say (ip_encap_hlen()): it may have gone, and come back
- * without anybody asking it again.
+ * As ip_encap_hlen(), but without module fou, which may be unloaded now and loaded again
+ * before the next packet.
  */
 static unsigned int config_encap_size(const struct ip_tunnel_encap *encap)
 {
@@ -463,7 +463,7 @@ static unsigned int config_encap_size(const struct ip_tunnel_encap *encap)
 	return size;
 }
 
-/* Nobody uses it any more. May sleep. */
+/* No packet uses the configuration any more. May sleep. */
 static void config_free(struct tunl_config *config)
 {
 	tunl_route_free(config->routes);
@@ -500,7 +500,7 @@ static struct tunl_config *config_alloc(struct net_device *dev,
 	return config;
 }
 
-/* What "ip link" shows: link/ipip LOCAL peer REMOTE. A mirror, not the truth. */
+/* "ip link" shows a copy of the endpoints: link/ipip LOCAL peer REMOTE. */
 static void config_mirror(struct net_device *dev,
 			  const struct tunl_parms *parms)
 {
@@ -509,11 +509,11 @@ static void config_mirror(struct net_device *dev,
 }
 
 /*
- * For a packet that keeps its route the core takes a reference to it, on a cache
- * line that all CPUs with packets of that route write. What is sent to a fixed
- * endpoint does without, and errors look the route up: tunl_endpoint_inner().
- * Somebody else who wants routes kept has cleared IFF_XMIT_DST_RELEASE_PERM; a bond
- * or the like does what its members do, and is told.
+ * Should packets keep their own route? If they do, the core takes a reference to it, on a
+ * cache line that all CPUs with packets of that route write. With a fixed endpoint they do
+ * not, and errors look the route up again: tunl_endpoint_inner(). Other code that needs
+ * routes kept clears IFF_XMIT_DST_RELEASE_PERM. netdev_features_change() lets a bond
+ * follow its members.
  */
 static void config_keep_route(struct net_device *dev,
 			      const struct tunl_parms *parms)
@@ -537,10 +537,10 @@ static void config_keep_route(struct net_device *dev,
  * tunl_config_commit() - put parameters into force
  * @dev:	the tunnel
  * @parms:	what the administrator set, valid
- * @gfp:	GFP_KERNEL, with __GFP_NOFAIL for who cannot refuse
+ * @gfp:	GFP_KERNEL, with __GFP_NOFAIL if the caller cannot fail
  *
  * Resolves the remote (explicit, else pointopoint address, else none) and
- * publishes the result; NETDEV_CHANGEADDR tells ipip.ko and "ip monitor".
+ * publishes the result; ipip.ko and "ip monitor" learn of it by NETDEV_CHANGEADDR.
  * Caller holds RTNL.
  *
  * Return: 0, or -ENOMEM with nothing changed.
@@ -610,7 +610,7 @@ int tunl_config_init(struct net_device *dev)
 }
 
 /**
- * tunl_config_destroy() - free the configuration of a device nobody uses
+ * tunl_config_destroy() - free the configuration of a device that is not used any more
  * @dev:	the tunnel, all references gone
  */
 void tunl_config_destroy(struct net_device *dev)

@@ -32,7 +32,7 @@ static bool device_is_teams_address(const struct net_device *dev,
  * @dev:	the tunnel
  * @addr:	the address
  *
- * That is bonding's or team's affair, not an administrator's choice of an outer source.
+ * A master's choice of an address is not an administrator's choice of an outer source.
  * Caller holds RTNL.
  *
  * Return: true if it is, and is not to be the local address.
@@ -57,7 +57,8 @@ bool tunl_device_is_ports_address(const struct net_device *dev,
  * tunl_device_joins() - a tunnel becomes a port, or is none any more
  * @dev:	the tunnel
  *
- * Until RTNL is let go of, its link address is set by the master. Caller holds RTNL.
+ * Until RTNL is released, changes of its link address come from the master. Caller holds
+ * RTNL.
  */
 void tunl_device_joins(struct net_device *dev)
 {
@@ -65,7 +66,7 @@ void tunl_device_joins(struct net_device *dev)
 
 	ASSERT_RTNL();
 	tunl->joining = true;
-	/* Comes after whoever holds RTNL now, and says that it is over. */
+	/* The work runs after RTNL is released, and clears @joining. */
 	tunl_pmtu_rebind(dev);
 }
 

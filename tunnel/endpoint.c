@@ -12,13 +12,14 @@
 #include "tunnel.h"
 
 /**
- * tunl_endpoint_permitted() - may whoever is at it change endpoints
+ * tunl_endpoint_permitted() - may the present task change endpoints
  * @dev:	the tunnel
  *
- * Workers have every capability, but do what somebody else asked for: delete an
- * address that expires, give one bonded device the address of another.
+ * Kernel threads have every capability, but do what a user has asked for: delete an
+ * address that expires, give one bonded device the address of another. So they change
+ * endpoints of devices in their own underlay only.
  *
- * Return: true if he has CAP_NET_ADMIN over the underlay.
+ * Return: true if the task has CAP_NET_ADMIN over the underlay.
  */
 bool tunl_endpoint_permitted(const struct net_device *dev)
 {
@@ -29,7 +30,7 @@ bool tunl_endpoint_permitted(const struct net_device *dev)
 	return rtnl_dev_link_net_capable(dev, tunl->underlay);
 }
 
-/* It leads through @dev, or what @dev is a part of. */
+/* Does the route lead through @dev, or the bond, team or VRF that @dev is a port of? */
 static bool endpoint_inner_leads(const struct sk_buff *skb,
 				 struct net_device *dev)
 {
@@ -83,15 +84,15 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 	struct rtable *rt;
 	__be32 source;
 
-	/* Nobody is told about a label stack; its labels are no addresses. */
+	/* A label stack has no source address to report to. */
 	if (!tunl_skb_is_ipv4(skb))
 		return false;
-	/* Metadata has been read, and would be taken for a route. */
+	/* The metadata has been read; it must not be taken for a route. */
 	if (skb_metadata_dst(skb))
 		skb_dst_drop(skb);
 	if (skb_dst(skb))
 		return skb_valid_dst(skb);
-	/* A packet socket's never had one. */
+	/* A packet socket sends without a route. */
 	if (skb->sk && skb->sk->sk_family == AF_PACKET)
 		return false;
 
@@ -110,7 +111,7 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 		.flowi4_flags = FLOWI_FLAG_ANYSRC,
 		.flowi4_uid = sock_net_uid(net, skb_to_full_sk(skb)),
 	};
-	/* Not through IPsec: what its policies want has been done. */
+	/* No lookup of IPsec policies: they have been applied to this packet. */
 	rt = __ip_route_output_key(net, &fl4);
 	if (IS_ERR(rt))
 		return false;
@@ -124,12 +125,12 @@ bool tunl_endpoint_inner(struct sk_buff *skb, struct net_device *dev)
 }
 
 /**
- * tunl_endpoint_metadata() - what a packet says itself of where it is to go
+ * tunl_endpoint_metadata() - find the metadata that names a packet's endpoint
  * @dev:	the tunnel
  * @skb:	inner packet, with its route ("encap ip") or metadata (tc, BPF)
  *
- * Return: the metadata, whose destination is not 0; or NULL if there is none, or
- * it is not for who sets it to say.
+ * Return: the metadata, whose destination is not 0; or NULL if there is none, or the
+ * owner of the device's netns may not choose endpoints.
  */
 struct ip_tunnel_info *tunl_endpoint_metadata(const struct net_device *dev,
 					      const struct sk_buff *skb)
@@ -148,7 +149,7 @@ struct ip_tunnel_info *tunl_endpoint_metadata(const struct net_device *dev,
  * @dev:	the tunnel
  * @skb:	inner packet, with the route that chose the device
  *
- * One device then serves many peers. Without a gateway there is no endpoint:
+ * One device then serves many endpoints. Without a gateway there is no endpoint:
  * sending to the inner destination itself would be a guess. The kernel's ipip
  * does guess, and with it devices of its kind.
  *
@@ -212,8 +213,8 @@ static bool endpoint_has_several(struct net *net, const struct flowi4 *outer)
 }
 
 /*
- * What IPsec makes of a route, as ip_route_output_flow() asks it. Consumes @rt. While
- * a policy waits for its SA, that is a route which swallows all packets, and which holds
+ * Applies IPsec policies to a route, as ip_route_output_flow() does. Consumes @rt. While
+ * a policy waits for its SA, the result is a route that drops all packets, and that holds
  * the loopback device of its netns.
  */
 static enum tunl_verdict endpoint_protect(struct net *net, struct flowi4 *fl4,
@@ -246,8 +247,9 @@ static enum tunl_verdict endpoint_protect(struct net *net, struct flowi4 *fl4,
  *		of the interface the packet leaves by); @plain and @several say what
  *		kind of route it is; and @route has a reference
  *
- * What differs from packet to packet takes no part but @hash, or the route could not
- * be kept: a DSCP taken from the inner header, a source port made from the flow.
+ * Of the values that differ from packet to packet only @hash takes part, or the route
+ * could not be cached: not a DSCP of the inner header, nor a source port made from the
+ * flow.
  * Needs no lock.
  *
  * Return: TUNL_OK, TUNL_NO_ROUTE, TUNL_IPSEC or TUNL_LOOP_SELF.

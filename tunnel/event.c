@@ -12,8 +12,8 @@
 #include "tunnel.h"
 
 /*
- * How soon tunnels follow a change of the underlay's routes: many come at once. And how
- * many times as long as the last time took, at least.
+ * The time from a change of routes in the underlay to the work, because many changes come
+ * at once; and at least so many times the duration of the last work.
  */
 #define EVENT_FOLLOW_DELAY (HZ / 10)
 #define EVENT_FOLLOW_SHARE 10
@@ -33,7 +33,7 @@ static void event_routes_changed(struct tunl_watch *watch)
 
 /* May be called in any context. */
 static int event_fib_event(struct notifier_block *nb, unsigned long event,
-			  void *ptr)
+			   void *ptr)
 {
 	const struct fib_notifier_info *info = ptr;
 
@@ -43,7 +43,7 @@ static int event_fib_event(struct notifier_block *nb, unsigned long event,
 }
 
 static int event_nexthop_event(struct notifier_block *nb, unsigned long event,
-			      void *ptr)
+			       void *ptr)
 {
 	event_routes_changed(container_of(nb, struct tunl_watch, nexthops));
 	return NOTIFY_DONE;
@@ -70,7 +70,7 @@ static void event_watch_work(struct work_struct *work)
 	unsigned long since;
 	struct tunl_dev *tunl;
 
-	/* Before the look at the devices, or a change between would be missed. */
+	/* First, or a change between the look at the devices and this would be missed. */
 	event_watch_register(watch);
 
 	rtnl_lock();
@@ -125,7 +125,7 @@ void tunl_event_net_pre_exit(struct net *net)
 {
 	struct tunl_watch *watch = event_watch(net);
 
-	/* Nobody is left who could make one now. */
+	/* No device can be created in this netns any more. */
 	if (!watch->begun)
 		return;
 
@@ -220,13 +220,13 @@ static void event_set_noprefixroute(struct in_ifaddr *ifa, bool up)
 }
 
 /*
- * In its own underlay whoever sets addresses sets endpoints. Elsewhere another
- * may have set some that were refused, and they are not adopted because
- * somebody who may changes a different one.
+ * A user who may set addresses in the underlay may set endpoints. In another netns, a
+ * user without CAP_NET_ADMIN in the underlay may have set an address that was refused
+ * as endpoint. A later change of another address must not make it the endpoint.
  */
 static bool event_wanted(const struct net_device *dev,
-			    const struct in_ifaddr *ifa, unsigned long event,
-			    __be32 found)
+			 const struct in_ifaddr *ifa, unsigned long event,
+			 __be32 found)
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 
@@ -237,7 +237,7 @@ static bool event_wanted(const struct net_device *dev,
 }
 
 static int event_inetaddr_event(struct notifier_block *nb,
-				   unsigned long event, void *ptr)
+				unsigned long event, void *ptr)
 {
 	struct in_ifaddr *ifa = ptr;
 	struct net_device *dev = ifa->ifa_dev->dev;
@@ -248,7 +248,7 @@ static int event_inetaddr_event(struct notifier_block *nb,
 		return NOTIFY_DONE;
 
 	tunl = netdev_priv(dev);
-	/* To the kernel's ipip an address is an address. */
+	/* The kernel's ipip takes no endpoint from addresses. */
 	if (tunl->stock)
 		return NOTIFY_DONE;
 
@@ -265,7 +265,7 @@ static int event_inetaddr_event(struct notifier_block *nb,
 		found = 0;
 	}
 
-	/* The address is there, or gone, whatever we say. */
+	/* This notifier cannot refuse the change of the address. */
 	tunl->pointopoint = found;
 	tunl_config_commit(dev, &tunl->parms, GFP_KERNEL | __GFP_NOFAIL);
 	return NOTIFY_DONE;
@@ -278,15 +278,15 @@ static struct notifier_block event_inetaddr_notifier = {
 };
 
 static int event_netdev_event(struct notifier_block *nb,
-				 unsigned long event, void *ptr)
+			      unsigned long event, void *ptr)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
 	struct netdev_notifier_pre_changeaddr_info *pre = ptr;
 	struct netdev_notifier_changeupper_info *upper = ptr;
 
 	/*
-	 * A netns whose creation fails loses its devices before it has us, and
-	 * perhaps before it has room for us.
+	 * If the creation of a netns fails, its devices are deleted before this module
+	 * has set up its struct tunl_net there, and perhaps before it is allocated.
 	 */
 	if (!READ_ONCE(dev_net(dev)->list.next))
 		return NOTIFY_DONE;
@@ -302,7 +302,7 @@ static int event_netdev_event(struct notifier_block *nb,
 	case NETDEV_CHANGEUPPER:
 		if (!tunl_device_is_ours(dev))
 			break;
-		/* A VRF, for one, sets no address. */
+		/* A VRF sets no address. */
 		if (event == NETDEV_JOIN || netif_is_lag_master(upper->upper_dev))
 			tunl_device_joins(dev);
 		tunl_net_place(dev);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ICMP errors about outer packets: what happened inside the tunnel becomes an
- * error to whoever sent the inner packet (RFC 2003 §4 and §5.1).
+ * ICMP errors about outer packets: an error from inside the tunnel is reported to the
+ * sender of the inner packet (RFC 2003 §4 and §5.1).
  *
- * They are heard by a raw socket, not as the owner of protocol 4. That is
- * ipip.ko, and an encapsulator alone must not be deaf.
+ * A raw socket receives them. The owner of protocol 4, ipip.ko or tunnel4, would get them
+ * too, but tunnel.ko must receive errors without either.
  */
 #include <linux/icmp.h>
 #include <linux/net.h>
@@ -25,16 +25,16 @@
 #define ICMP_QUOTE_MIN 8
 
 /*
- * Devices that are looked at, in each netns and VRF, for one that may have sent what a
- * quote is too short to tell, or routing does not choose: anybody may send errors.
+ * In each netns and VRF, at most so many devices are tried, if the quote is too short or
+ * routes alone do not choose. Any host may send errors, so their cost is limited.
  */
 #define ICMP_GUESSES_MAX 16
 
 /**
  * struct icmp_error - an ICMP error about an outer packet, taken apart
- * @from:	who sent it
- * @to:		whom: an address of ours
- * @icmp:	its header
+ * @from:	source of the error
+ * @to:		its destination, an address of this host
+ * @icmp:	its ICMP header
  * @outer:	the outer header it quotes
  * @port:	outer destination port it quotes, if it is of UDP
  * @encap:	then also what is behind, TUNNEL_ENCAP_*
@@ -43,10 +43,10 @@
  * @overhead:	bytes from the outer header's first to the inner one's
  * @inner:	as much of the inner header as it quotes, then zeroes
  * @quoted:	bytes of the inner packet it quotes; of a label stack, none
- * @type:	what to tell the inner source: ICMP type
- * @code:	and code
+ * @type:	ICMP type of the report to the inner source
+ * @code:	its code
  *
- * A copy: what is in the skb may be moved by a pull.
+ * A copy, because a pull may move the headers in the skb.
  */
 struct icmp_error {
 	__be32		from;
@@ -78,7 +78,7 @@ static bool icmp_of_interest(u8 type)
 	       type == ICMP_TIME_EXCEEDED;
 }
 
-/* Packets of that protocol, to that port. */
+/* Does the configuration send packets of the quoted protocol, to the quoted port? */
 static bool icmp_sends(const struct tunl_config *config,
 		       const struct icmp_error *error)
 {
@@ -92,10 +92,9 @@ static bool icmp_sends(const struct tunl_config *config,
 }
 
 /*
- * UDP is what half of the world's errors are about. Ours are those about a port
- * that a tunnel to that destination sends to; or, where tunnels without a remote have
- * encap, perhaps about one of theirs, which icmp_find_routed() tells. Of several,
- * one that puts between what is quoted, GUE or nothing.
+ * Is an error about UDP about a tunnel? It is if a tunnel to that destination sends to
+ * that port. It may be if tunnels without a remote have encap: icmp_find_routed() finds
+ * out. Of several tunnels, one is taken whose encap is as quoted, GUE or FOU.
  */
 static bool icmp_encapsulated(const struct net *net, bool gue,
 			      struct icmp_error *error)
@@ -129,7 +128,7 @@ guess:
 	return READ_ONCE(tn->encaps[1]);
 }
 
-/* UDP: the port is known, and what comes behind, if it is quoted. */
+/* An error about UDP: reads the port, and tells GUE from FOU if enough is quoted. */
 static bool icmp_concerns_udp(const struct net *net, const struct sk_buff *skb,
 			      unsigned int offset, struct icmp_error *error)
 {
@@ -138,7 +137,7 @@ static bool icmp_concerns_udp(const struct net *net, const struct sk_buff *skb,
 	if (skb_copy_bits(skb, offset + offsetof(struct udphdr, dest),
 			  &error->port, sizeof(error->port)))
 		return false;
-	/* That of an IPv4 header otherwise. Labels look like either. */
+	/* If it is not quoted, FOU is assumed. A label stack may look like either. */
 	skb_copy_bits(skb, offset + sizeof(struct udphdr), &first,
 		      sizeof(first));
 	return icmp_encapsulated(net, first >> 4 != 4, error);
@@ -173,7 +172,7 @@ static bool icmp_concerns(const struct net *net, const struct sk_buff *skb,
 
 /*
  * Where the inner packet begins in the quote: behind the outer header and UDP, and
- * behind GUE with its options. False: there are labels, or it cannot be told.
+ * behind GUE with its options. False: there are labels, or too little is quoted.
  */
 static bool icmp_quotes_ipv4(const struct sk_buff *skb,
 			     struct icmp_error *error)
@@ -217,7 +216,7 @@ static enum tunl_icmp icmp_parse(const struct net *net, struct sk_buff *skb,
 	if (len && len < skb->len && pskb_trim(skb, len))
 		return TUNL_ICMP_MALFORMED;
 
-	/* We send no options; and a later fragment has no inner header. */
+	/* Tunnels send no options, and a later fragment has no inner header. */
 	if (error->outer.ihl != sizeof(error->outer) / 4 ||
 	    error->outer.frag_off & htons(IP_OFFSET) ||
 	    !pskb_may_pull(skb, sizeof(error->outer) + ICMP_QUOTE_MIN))
@@ -241,8 +240,8 @@ static enum tunl_icmp icmp_parse(const struct net *net, struct sk_buff *skb,
 }
 
 /*
- * What the inner source is to be told (RFC 2003 §4). False: nothing, whoever
- * sent the packet.
+ * Sets type and code of the report to the inner source (RFC 2003 §4). False: such an
+ * error is reported to no sender.
  */
 static bool icmp_translate(struct icmp_error *error, bool inherit_ttl)
 {
@@ -270,7 +269,7 @@ static bool icmp_translate(struct icmp_error *error, bool inherit_ttl)
 		error->code = ICMP_FRAG_NEEDED;
 		return true;
 	case ICMP_PROT_UNREACH:
-		/* Only the endpoint knows that. */
+		/* Only the endpoint knows which protocols it has. */
 		return error->from == error->outer.daddr;
 	case ICMP_PORT_UNREACH:
 	case ICMP_SR_FAILED:
@@ -294,7 +293,7 @@ struct icmp_way {
 	struct fib_result	res;
 };
 
-/* Once for neighbours in a list that are in the same netns and VRF, as most are. */
+/* Looks up once for devices that follow each other in a list with the same netns and VRF. */
 static void icmp_look_up(struct icmp_way *way, const struct icmp_error *error,
 			 struct net *net, int l3mdev)
 {
@@ -337,7 +336,7 @@ static enum icmp_origin icmp_origin(const struct icmp_error *error,
 						     ICMP_ORIGIN_NO;
 }
 
-/* It is up, and its outer packets are such. */
+/* Is the device up, and may its configuration have sent the quoted outer packet? */
 static bool icmp_may_have_sent(const struct net *net,
 			       const struct tunl_config *config, __be32 remote,
 			       const struct icmp_error *error)
@@ -352,7 +351,7 @@ static bool icmp_may_have_sent(const struct net *net,
 	       (remote || tunl_dev_may_choose(config->dev, tunl));
 }
 
-/* What is known so far of who sent the quoted packet. */
+/* The best candidate so far for having sent the quoted packet. */
 struct icmp_search {
 	struct tunl_config	*config;
 	enum icmp_origin	origin;
@@ -424,7 +423,7 @@ static void icmp_find_routed(struct net *net, const struct icmp_error *error,
 	}
 }
 
-/* One of a list that may have sent it, if routes alone do not choose. */
+/* Takes the first of a list that may have sent the packet, if routes alone do not choose. */
 static void icmp_guess(struct net *net, const struct icmp_error *error,
 		       const struct hlist_head *list, bool routes_choose,
 		       struct icmp_search *search)
@@ -474,10 +473,10 @@ static void icmp_find(struct net *net, const struct icmp_error *error,
 }
 
 /*
- * The route the inner packet took, as the skb's: ours, if its source is; else
- * one in from where its source is. What would not be forwarded, by rp_filter or
- * because this host is no router, has not been, and nobody is to be sent an
- * error by whoever makes up its source.
+ * Gives the skb the route that the inner packet took: an output route if its source is
+ * this host, else an input route from the interface that leads to its source. A packet
+ * that this host would not forward (rp_filter, no ip_forward) was never sent: its source
+ * is forged, and gets no error.
  */
 static bool icmp_route(struct sk_buff *skb, const struct icmp_error *error,
 		       struct net_device *dev)
@@ -519,7 +518,7 @@ static bool icmp_route(struct sk_buff *skb, const struct icmp_error *error,
 	return skb_dst(skb)->dev == dev;
 }
 
-/* An error to the inner source that quotes what is quoted of its packet. */
+/* Sends an error to the inner source, which quotes as much of its packet as was quoted. */
 static bool icmp_relay(struct sk_buff *skb, const struct icmp_error *error,
 		       struct net_device *dev, u32 info)
 {
@@ -549,9 +548,10 @@ static bool icmp_relay(struct sk_buff *skb, const struct icmp_error *error,
 }
 
 /*
- * Such a packet would have left without DF, as labels do unless DF is always set.
- * Not so of an external device, whose packets bring their own; nor if behind UDP too
- * little is quoted to know.
+ * Would the device have sent the quoted packet without DF? Then the error is forged. A
+ * label stack has no DF, so it leaves with DF only if DF is always set. It cannot be
+ * known of an external device, whose packets bring their DF, nor if too little is quoted
+ * behind UDP.
  */
 static bool icmp_never_df(const struct icmp_error *error,
 			  const struct tunl_config *config)
@@ -582,7 +582,7 @@ static struct dst_entry *icmp_outer_route(const struct icmp_error *error,
 	if (config->parms.external ||
 	    tunl_endpoint_route(config->dev, &config->parms, &outer))
 		return NULL;
-	/* What one of several nexthops learns is not for all packets. */
+	/* The path MTU of one of several nexthops does not hold for all packets. */
 	if (outer.several) {
 		ip_rt_put(outer.route);
 		return NULL;
@@ -633,7 +633,7 @@ static bool icmp_leads_to(struct sk_buff *skb, struct net_device *dev,
 	return &rt->dst == xfrm_dst_path(dst);
 }
 
-/* Consumes nothing; what the skb is besides its data is changed. */
+/* The skb stays the caller's; fields beside its data are changed. */
 static void icmp_learn_mtu(struct net *net, struct sk_buff *skb,
 			   const struct icmp_error *error,
 			   struct tunl_config *config, u32 mtu)
@@ -662,7 +662,7 @@ static void icmp_redirect(struct net *net, struct sk_buff *skb,
 			  const struct icmp_error *error,
 			  struct tunl_config *config)
 {
-	/* The socket has taken the device away. */
+	/* The socket has set skb->dev to NULL. */
 	struct net_device *in = dev_get_by_index_rcu(net, skb->skb_iif);
 	struct dst_entry *dst;
 
@@ -684,9 +684,9 @@ static void icmp_redirect(struct net *net, struct sk_buff *skb,
 }
 
 /*
- * The path MTU is the route's: its bounds and its expiry are the kernel's own
- * (RFC 2003 §5.1). Below the least that the kernel believes nothing is to be
- * told: such a path is locked, and packets will be fragmented.
+ * The route to the endpoint gets the path MTU, so the kernel bounds it and lets it expire
+ * (RFC 2003 §5.1). An MTU below the kernel's lower bound is not reported: the kernel
+ * locks such a path, and outer packets will be fragmented.
  */
 static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 				   const struct icmp_error *error,
@@ -697,13 +697,13 @@ static enum tunl_icmp icmp_too_big(struct net *net, struct sk_buff *skb,
 	u32 mtu = ntohs(error->icmp.un.frag.mtu);
 	u16 len = ntohs(error->inner.tot_len);
 
-	/* It would have been fragmented, or have fitted. */
+	/* Forged: the packet would have been fragmented, or would have fitted. */
 	if (icmp_never_df(error, config) ||
 	    !(error->outer.frag_off & htons(IP_DF)) ||
 	    (len && mtu >= len + error->overhead))
 		return TUNL_ICMP_NOT_OURS;
 
-	/* As icmp_unreach(): 1 takes the news without the figure, 2 and 3 none. */
+	/* As icmp_unreach(): with 1 the MTU is ignored, with 2 and 3 the error is. */
 	switch (READ_ONCE(net->ipv4.sysctl_ip_no_pmtu_disc)) {
 	case 0:
 		break;
@@ -779,7 +779,7 @@ static void icmp_ready(struct sock *sk)
 }
 
 /**
- * tunl_icmp_register() - hear ICMP errors that come to a netns
+ * tunl_icmp_register() - receive ICMP errors that come to a netns
  * @net:	the netns, underlay of a device
  *
  * From the first device on, until the netns or this module goes. Caller holds
@@ -804,7 +804,7 @@ int tunl_icmp_register(struct net *net)
 					       BIT(ICMP_REDIRECT) |
 					       BIT(ICMP_TIME_EXCEEDED));
 	sock->sk->sk_data_ready = icmp_ready;
-	/* "ss -K" would take it out of the table, and nobody put it back. */
+	/* "ss -K" would unhash the socket for good, unless it is bound to a port. */
 	sock->sk->sk_userlocks |= SOCK_BINDPORT_LOCK;
 	tn->icmp = sock;
 	return 0;
@@ -814,8 +814,8 @@ int tunl_icmp_register(struct net *net)
  * tunl_icmp_unregister() - undo tunl_icmp_register()
  * @net:	the netns
  *
- * A grace period must pass before the module may go: an error may be on its
- * way to the socket.
+ * A grace period must pass before the module is unloaded: the socket may still be
+ * receiving an error.
  */
 void tunl_icmp_unregister(struct net *net)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Old-style requests: SIOC{GET,ADD,CHG,DEL}TUNNEL, as "ip tunnel" makes them.
- * They know less than netlink; what they do not know stays as it is.
+ * Netlink has more parameters; those that a request cannot hold stay as they are.
  */
 #include <linux/if_tunnel.h>
 #include <linux/uaccess.h>
@@ -137,7 +137,7 @@ static int ioctl_delete(struct net_device *dev, struct ip_tunnel_parm_kern *p,
 {
 	const struct tunl_dev *tunl = netdev_priv(dev);
 
-	/* Nobody means the fallback who does not name it. */
+	/* A request deletes the fallback device only if it names the fallback device. */
 	if (fallback && strcmp(p->name, dev->name)) {
 		struct net_device *found = ioctl_find(tunl->underlay, p);
 
@@ -207,7 +207,7 @@ int tunl_ioctl(struct net_device *dev, void __user *data, int cmd)
 	if (copy_from_user(&user, data, sizeof(user)))
 		return -EFAULT;
 
-	/* No other tunnel than the one that was meant. */
+	/* A name that is cut off would be the name of another tunnel. */
 	if (strnlen(user.name, sizeof(user.name)) == sizeof(user.name))
 		return -EINVAL;
 

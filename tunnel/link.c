@@ -64,8 +64,8 @@ static void link_uninit(struct net_device *dev)
 }
 
 /*
- * Not in link_uninit(): ipip.ko's receive path may have found this device
- * just before it was unregistered, and no grace period has passed there.
+ * Not in link_uninit(): the receive path of ipip.ko may have found the device just before
+ * it was unregistered, and the grace period has not passed there yet.
  */
 static void link_destroy(struct net_device *dev)
 {
@@ -84,9 +84,9 @@ static int link_open(struct net_device *dev)
 
 /*
  * "ip link set DEV address LOCAL": an explicit outer source. 0.0.0.0 gives the
- * choice back to routing. Bonding and team give all their ports one address, and are
- * told that it is set. The reason of a refusal has no place here: whoever
- * came through the core has been told it at NETDEV_PRE_CHANGEADDR.
+ * choice back to routing. Bonding and team set one address on all their ports, and get 0
+ * although it is not set. The reason of a refusal is reported at NETDEV_PRE_CHANGEADDR,
+ * which the core sends first.
  */
 static int link_set_address(struct net_device *dev, void *addr)
 {
@@ -110,8 +110,8 @@ static int link_set_address(struct net_device *dev, void *addr)
 }
 
 /*
- * What "ip link" shows behind the @. To the kernel's ipip it is the underlay
- * device or none; kind tunl without one is nobody's lower half, and has no @.
+ * "ip link" shows this interface behind the @. With kind ipip it is the underlay device, or
+ * none. Kind tunl without an underlay device returns its own index: no @ is shown.
  */
 static int link_get_iflink(const struct net_device *dev)
 {
@@ -127,9 +127,8 @@ static int link_neigh_output(struct neighbour *neigh, struct sk_buff *skb)
 }
 
 /*
- * There is no link header to make, though there are header_ops, from which the
- * core would conclude that there is. The kernel's own neigh_direct_output() is not for
- * modules.
+ * Tunnels have header_ops but no link header, which the core would expect of them. So
+ * neighbours send without one. The kernel does not export neigh_direct_output().
  */
 static int link_neigh_construct(struct net_device *dev, struct neighbour *neigh)
 {
@@ -219,7 +218,7 @@ static int link_parse_address(__be32 *addr, const struct nlattr *attr,
 	return 0;
 }
 
-/* Before the core takes RTNL: here a module can be waited for. */
+/* The core does not hold RTNL here, so this may wait for a module to be loaded. */
 static int link_validate(struct nlattr *tb[], struct nlattr *data[],
 			 struct netlink_ext_ack *extack)
 {
@@ -280,7 +279,7 @@ static int link_changelink(struct net_device *dev, struct nlattr *tb[],
 	if (err)
 		return err;
 
-	/* Old-style requests are addressed to it; so it is in the kernel's. */
+	/* Old-style requests are addressed to it. The kernel's ipip refuses this too. */
 	if (dev == link_underlay(tunl)->fallback) {
 		NL_SET_ERR_MSG(extack,
 			       "the fallback device stays as it is");

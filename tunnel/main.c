@@ -68,12 +68,12 @@ static int __net_init main_net_init_fallback(struct net *net)
 	dev = tunl_device_add(net, "tunl0", &tunl_link_ops_stock, &parms);
 	if (!IS_ERR(dev)) {
 		tn->fallback = dev;
-		/* Whom it answers for stays here. */
+		/* The tunnels that it answers for are over this netns. */
 		compat_set_netns_immutable(dev);
 	}
 	rtnl_unlock();
 
-	/* What a container has is not to keep this module out. */
+	/* A device of that name in a container must not keep the module from loading. */
 	if (dev == ERR_PTR(-EEXIST) && !net_eq(net, &init_net))
 		return 0;
 	return PTR_ERR_OR_ZERO(dev);
@@ -85,7 +85,7 @@ static struct pernet_operations main_net_ops_fallback = {
 
 /*
  * The kernel's own ipip and our ipip.ko have the same module name, so the
- * loader refuses ours before any of its code runs. Say why, here where we can.
+ * loader refuses ours before any of its code runs. So tunnel.ko logs the reason.
  */
 static int __init main_register_kinds(void)
 {
@@ -113,7 +113,7 @@ static void main_unregister_kinds(void)
 		rtnl_link_unregister(&tunl_link_ops_stock);
 }
 
-static void __init main_complain(const char *device, int err)
+static void __init main_report(const char *device, int err)
 {
 	if (err == -EEXIST)
 		pr_err("cannot create device %s: the name is taken, rename that device first\n",
@@ -132,7 +132,7 @@ static int __init main_create_tunl(void)
 	rtnl_unlock();
 
 	err = PTR_ERR_OR_ZERO(dev);
-	main_complain(TUNL_KIND, err);
+	main_report(TUNL_KIND, err);
 	return err;
 }
 
@@ -165,7 +165,7 @@ static int __init main_register(void)
 
 	err = register_pernet_device(&main_net_ops_fallback);
 	if (err) {
-		main_complain("tunl0", err);
+		main_report("tunl0", err);
 		goto unregister_kinds;
 	}
 

@@ -10,7 +10,7 @@
 
 unsigned int tunl_net_id __read_mostly;
 
-/* What waits for RTNL or for a grace period. */
+/* For works that wait for RTNL or for a grace period. */
 struct workqueue_struct *tunl_workqueue __ro_after_init;
 
 /* As in <linux/hashtable.h>, but for use in several files. */
@@ -23,7 +23,7 @@ static struct tunl_net *net_underlay(const struct tunl_config *config)
 	return net_generic(tunl->underlay, tunl_net_id);
 }
 
-/* Where the device is now. Does not fail: who moves a device does not ask. */
+/* The context of the device's netns and VRF. Cannot fail: a move cannot be refused. */
 static struct tunl_context *net_find_context(struct tunl_config *config)
 {
 	struct tunl_net *tn = net_underlay(config);
@@ -148,8 +148,8 @@ static bool net_is_stock(const struct tunl_config *config,
  * @underlay:	netns the tunnel was made in
  * @parms:	its @local, @remote and @link, and whether it is @external
  *
- * There is never a second one: of two that are told apart by nothing, one would
- * not receive. Caller holds RTNL.
+ * There is never a second one: of two devices with the same endpoints, one would not
+ * receive. Caller holds RTNL.
  *
  * Return: the device, up or down, or NULL.
  */

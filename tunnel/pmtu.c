@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sizes: the interface's MTU follows the underlay's, and a packet that does
- * not fit the path is told to its sender.
+ * Sizes: the device's MTU follows the underlay's, and a packet that does not fit the path
+ * is reported to its sender.
  */
 #include <linux/netdevice.h>
 #include <net/dst_metadata.h>
@@ -14,7 +14,7 @@
 /* Tunnels over tunnels that are looked through for a circle. */
 #define PMTU_CIRCLE_MAX 8
 
-/* The outer packet is to be fragmented, and must be one that IPv4 has. */
+/* The outer packet may be fragmented, but must not be longer than IPv4 allows. */
 static enum tunl_verdict pmtu_fragment(const struct sk_buff *skb,
 				       const struct tunl_outer *outer)
 {
@@ -154,7 +154,7 @@ static void pmtu_set(struct net_device *dev, int mtu)
 	struct tunl_dev *tunl = netdev_priv(dev);
 
 	tunl->mtu_following = true;
-	/* Only a notifier can refuse; then the MTU simply stays. */
+	/* Only a notifier can refuse; then the MTU stays. */
 	if (dev_set_mtu(dev, mtu))
 		netdev_dbg(dev, "mtu %d refused\n", mtu);
 	tunl->mtu_following = false;
@@ -172,7 +172,7 @@ static void pmtu_set(struct net_device *dev, int mtu)
  */
 void tunl_pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
 {
-	/* Nothing is known of a tunnel that has no lower device, or lost it. */
+	/* Without a lower device there is no carrier to follow. */
 	WRITE_ONCE(tunl->lower, lower ? lower->ifindex : 0);
 	if (!lower || tunl->several ||
 	    (netif_running(lower) && netif_carrier_ok(lower)))
@@ -181,7 +181,7 @@ void tunl_pmtu_carrier(struct tunl_dev *tunl, const struct net_device *lower)
 		netif_dormant_on(tunl->dev);
 }
 
-/* Without a fixed endpoint: the device that packets are to leave by, if any. */
+/* Without a fixed endpoint: follows the underlay device, if one is configured. */
 static void pmtu_follow_link(struct net_device *dev,
 			     const struct tunl_config *config)
 {
@@ -253,7 +253,7 @@ static void pmtu_rebind(struct work_struct *work)
  * tunl_pmtu_rebind() - look at the underlay again, soon, under RTNL
  * @dev:	the tunnel
  *
- * And at how much room there is for routes. Never sleeps.
+ * The work also makes a table of cached routes larger that is too small. Never sleeps.
  */
 void tunl_pmtu_rebind(struct net_device *dev)
 {
@@ -270,10 +270,10 @@ void tunl_pmtu_rebind(struct net_device *dev)
  * @dev:	the tunnel
  * @outer:	has that route
  *
- * What struct tunl_watch has not seen yet: a changed route or underlay device empties
- * the route cache, so the next packet comes by here. Of several nexthops each packet may
- * have another, and proves nothing. Changing the MTU takes RTNL, hence later, in a
- * work. Called with bottom halves off.
+ * Finds changes before struct tunl_watch does: a changed route or underlay device makes
+ * cached routes invalid, so the next packet looks its route up and comes here. With
+ * several nexthops, another route is no change. The MTU is changed under RTNL, so later,
+ * in a work. Called with bottom halves off.
  */
 void tunl_pmtu_notice(struct net_device *dev, const struct tunl_outer *outer)
 {
@@ -307,7 +307,7 @@ int tunl_pmtu_change(struct net_device *dev, int mtu)
 		WRITE_ONCE(tunl->mtu_pinned, mtu != 0);
 	WRITE_ONCE(dev->mtu, mtu ?: pmtu_less(ETH_DATA_LEN,
 					      IP_MAX_MTU - dev->max_mtu));
-	/* Not now: the core is in the middle of changing the MTU. */
+	/* Later: the core is changing the MTU just now. */
 	if (!mtu && dev->reg_state == NETREG_REGISTERED)
 		tunl_pmtu_rebind(dev);
 	return 0;
@@ -319,7 +319,7 @@ int tunl_pmtu_change(struct net_device *dev, int mtu)
  *		tunl_pmtu_follow()
  * @overhead:	bytes
  *
- * Caller holds RTNL, or nobody knows the device yet.
+ * Caller holds RTNL, or the device is not registered yet.
  */
 void tunl_pmtu_overhead(struct net_device *dev, unsigned int overhead)
 {

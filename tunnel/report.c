@@ -7,17 +7,17 @@
 
 #include "tunnel.h"
 
-/* An error that could not be relayed at once is told no later than this. */
+/* An error that could not be relayed at once is reported within this time, or not. */
 #define REPORT_FAULT_TIMEOUT (30 * HZ)
 
 /**
- * tunl_report_send() - tell the sender of an inner packet that it was not sent
+ * tunl_report_send() - report to its sender that an inner packet was not sent
  * @skb:	inner packet; stays the caller's
  * @dev:	the tunnel
  * @code:	of destination unreachable
  * @mtu:	with ICMP_FRAG_NEEDED: what fits, in bytes; else 0
  *
- * Who sends past routing, as packet sockets do, is not told. Bottom halves are
+ * Packet sockets send without a route, and get no report. Bottom halves are
  * off, in an RCU read-side section.
  */
 void tunl_report_send(struct sk_buff *skb, struct net_device *dev, u8 code,
@@ -78,8 +78,11 @@ void tunl_report_defer(struct net_device *dev, __be32 remote, u8 code)
 	spin_unlock_bh(&fault->lock);
 }
 
-/* For as long as it is good. Without a lock: it is all packets' way meanwhile. */
-static void report_heed_mtu(struct tunl_fault *fault, struct tunl_outer *outer)
+/*
+ * Sets @outer->pmtu until the path MTU expires. All packets of the device come here
+ * meanwhile, so no lock is taken.
+ */
+static void report_apply_mtu(struct tunl_fault *fault, struct tunl_outer *outer)
 {
 	unsigned long expires;
 	unsigned int seq;
@@ -110,7 +113,7 @@ static bool report_take_error(struct tunl_fault *fault, __be32 remote, u8 *code)
 {
 	bool fresh, taken = false;
 
-	/* One endpoint's trouble must not make all the others' packets queue. */
+	/* An error about one endpoint must not make packets to others wait for the lock. */
 	if (READ_ONCE(fault->remote) != remote &&
 	    time_before(jiffies, READ_ONCE(fault->since) + REPORT_FAULT_TIMEOUT))
 		return false;
@@ -128,9 +131,9 @@ static bool report_take_error(struct tunl_fault *fault, __be32 remote, u8 *code)
 }
 
 /**
- * tunl_report_pending() - heed an error that could not be relayed when it came
- * @skb:	inner packet on its way; stays the caller's, and is to be sent all the
- *		same: it finds out whether the error still holds
+ * tunl_report_pending() - report an error that could not be relayed when it came
+ * @skb:	inner packet; stays the caller's, who sends it even so: the error may not hold
+ *		any more
  * @dev:	the tunnel
  * @outer:	@remote is given; @pmtu is set to a path MTU that @route does not know
  *
@@ -146,7 +149,7 @@ void tunl_report_pending(struct sk_buff *skb, struct net_device *dev,
 	u8 pending = READ_ONCE(fault->pending), code;
 
 	if (pending & TUNL_FAULT_MTU)
-		report_heed_mtu(fault, outer);
+		report_apply_mtu(fault, outer);
 	if (pending & TUNL_FAULT_ERROR &&
 	    report_take_error(fault, outer->remote, &code)) {
 		outer->ids = NULL;

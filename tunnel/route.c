@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Routes to endpoints, remembered on each CPU by the configuration that they were
- * looked up for, and given back with it: a route holds modules and memory.
+ * Routes to endpoints, cached on each CPU for the configuration that they were looked up
+ * for, and released with it: a route holds modules and memory.
  *
  * A fixed endpoint has one entry. Without one, each CPU has a table:
  *
@@ -21,7 +21,7 @@
 
 /*
  * Buckets of a table: at first, and at most (2 MiB for 65536 endpoints). The first
- * ones are charged to whoever configures the device. More are not, and are for
+ * ones are charged to the user who configures the device. More are not, and are for
  * devices over a netns of the initial user namespace only.
  */
 #define ROUTE_BITS_MIN 5
@@ -62,7 +62,7 @@ struct route_table {
 };
 
 /**
- * struct tunl_routes - what one CPU remembers for one configuration
+ * struct tunl_routes - cached routes of one CPU for one configuration
  * @fixed:	route to the fixed endpoint; that CPU only, under tunl_cpu.bh_lock
  * @table:	without a fixed endpoint: routes to all others; or NULL (RCU,
  *		replaced under RTNL)
@@ -85,7 +85,7 @@ static void route_forget(struct route_entry *entry)
 		ip_rt_put(old);
 }
 
-/* Nobody uses it any more. */
+/* No packet uses the table any more. */
 static void route_table_free(struct route_table *table)
 {
 	unsigned long i;
@@ -162,13 +162,13 @@ static bool route_take(struct route_entry *entry, struct tunl_outer *outer)
 }
 
 /**
- * tunl_route_find() - a remembered route that is still good
+ * tunl_route_find() - find a cached route that is still valid
  * @config:	configuration of the tunnel
  * @outer:	with @remote; @route, @local and @ids are set
  *
  * Called with bottom halves off, inside an RCU read-side section. The route is without
- * a reference, and good until the end of that section. One that is not good any more is
- * given back.
+ * a reference, and valid until the end of that section. One that is not valid any more
+ * is released.
  *
  * Return: true if there is one.
  */
@@ -205,7 +205,7 @@ bool tunl_route_has_ids(const struct tunl_outer *outer)
 	return entry->remote == outer->remote && entry->local == outer->local;
 }
 
-/* Where the endpoint is remembered already, else where there is room or will be. */
+/* The entry of the endpoint; else a free one; else the older one, which is evicted. */
 static struct route_entry *route_place(struct route_table *table, __be32 remote)
 {
 	struct route_entry *way = route_bucket(table, remote)->way;
@@ -239,14 +239,15 @@ static void route_put_into(struct route_entry *entry, struct tunl_outer *outer)
 }
 
 /**
- * tunl_route_keep() - remember a route
+ * tunl_route_keep() - cache a route
  * @config:	configuration of the tunnel
  * @outer:	with @route, @local and @remote. If it is kept, the reference is the
  *		configuration's, and @ids is set; else @counted is set
  *
- * Called with bottom halves off, inside an RCU read-side section, until the end of
- * which a route that is kept is good. Only plain ones are: IPsec's follow policies and
- * SAs, a lightweight tunnel's hold modules, and of several nexthops each flow has its own.
+ * Called with bottom halves off, inside an RCU read-side section; a cached route is valid
+ * until its end. Only plain routes are cached: routes through IPsec follow policies and
+ * SAs, those through lightweight tunnels hold modules, and with several nexthops each
+ * flow has its own.
  */
 void tunl_route_keep(const struct tunl_config *config, struct tunl_outer *outer)
 {
@@ -300,8 +301,8 @@ bool tunl_route_crowded(const struct tunl_config *config)
  * tunl_route_grow() - make room for four times as many endpoints
  * @config:	configuration in force
  *
- * On the CPUs that want it. What was remembered there is looked up again. Caller
- * holds RTNL. Without memory all stays as it is.
+ * On the CPUs whose table is too small. Routes of the old table are looked up again.
+ * Caller holds RTNL. Without memory the old table stays.
  */
 void tunl_route_grow(const struct tunl_config *config)
 {
@@ -323,7 +324,7 @@ void tunl_route_grow(const struct tunl_config *config)
 		bits = min(old->bits + 2, ROUTE_BITS_MAX + 0U);
 		new = route_table_make(bits, cpu, GFP_KERNEL);
 		if (!new) {
-			/* Asked for again when as many more have gone. */
+			/* It is tried again after as many evictions. */
 			WRITE_ONCE(old->evicted, 0);
 			continue;
 		}
@@ -338,7 +339,7 @@ void tunl_route_grow(const struct tunl_config *config)
  *
  * May sleep. Memory is charged to the caller.
  *
- * Return: the room, or NULL; then nothing is remembered, and all else works.
+ * Return: the room, or NULL; then no route is cached, and all else works.
  */
 struct tunl_routes __percpu *tunl_route_make(const struct tunl_parms *parms)
 {

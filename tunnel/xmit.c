@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The way of a packet out: validate, endpoint, does it fit, push, send.
+ * The transmit path: validate, find the endpoint, does the packet fit, push, send.
  */
 #include <linux/icmp.h>
 #include <net/dst_cache.h>
@@ -78,7 +78,10 @@ static int xmit_send_counted(struct net *net, struct sk_buff *skb,
 	return err;
 }
 
-/* Consumes the skb. The frame is another function's: it would cost a packet its making. */
+/*
+ * Consumes the skb. struct xmit_frame is on the stack of another function: here, other
+ * kernels would pay for it with each packet.
+ */
 static int xmit_send(struct net *net, struct sk_buff *skb,
 		     const struct net_device *dev)
 {
@@ -93,7 +96,7 @@ static int xmit_send(struct net *net, struct sk_buff *skb,
 	return err;
 }
 
-/* A label stack: nothing in it can be wrong but its length. */
+/* The only fault that a label stack can have is its length. */
 static enum tunl_verdict xmit_validate_mpls(struct sk_buff *skb, u8 mode)
 {
 	if (skb->protocol != htons(ETH_P_MPLS_UC) || mode == IPPROTO_IPIP)
@@ -105,8 +108,8 @@ static enum tunl_verdict xmit_validate_mpls(struct sk_buff *skb, u8 mode)
 }
 
 /*
- * A header of IPv4 without options, as ours are, whose checksum is right: where any
- * bytes may be.
+ * Are these bytes an outer header of a tunnel? It is IPv4 without options, and its
+ * checksum tells it from other bytes.
  */
 static bool xmit_is_header(const struct iphdr *iph)
 {
@@ -115,8 +118,9 @@ static bool xmit_is_header(const struct iphdr *iph)
 }
 
 /*
- * Is this in as many wrappers as are allowed? What tunl_skb_wrappers() is for plain
- * ones, for those with UDP between, and perhaps GUE.
+ * Does the packet have more outer headers than are allowed? tunl_skb_outer_headers()
+ * counts headers that follow each other; this one also those with UDP, and perhaps GUE,
+ * between them.
  */
 static noinline bool xmit_nested(const struct sk_buff *skb)
 {
@@ -149,8 +153,8 @@ static noinline bool xmit_nested(const struct sk_buff *skb)
 }
 
 /*
- * An ICMP redirect that ip_forward() sends for a packet which leaves by the tunnel that
- * it came in by. Through a tunnel there is no better way to tell anybody of.
+ * Is this an ICMP redirect that ip_forward() sends for a packet which leaves by the tunnel
+ * that it came in by? A tunnel has one other end, so there is no better router to name.
  */
 static bool xmit_is_redirect(const struct sk_buff *skb)
 {
@@ -158,7 +162,7 @@ static bool xmit_is_redirect(const struct sk_buff *skb)
 	u8 copy;
 	const u8 *type;
 
-	/* The kernel's own: no other socket is without a reference to its netns. */
+	/* Only sockets of the kernel hold no reference to their netns. */
 	if (inner->protocol != IPPROTO_ICMP || !skb->sk ||
 	    !sk_fullsock(skb->sk) || skb->sk->sk_net_refcnt)
 		return false;
@@ -179,7 +183,7 @@ static bool xmit_is_circle(const struct sk_buff *skb,
 		return (protocol == IPPROTO_IPIP || protocol == IPPROTO_UDP) &&
 		       xmit_nested(skb);
 	return unlikely(protocol == IPPROTO_IPIP) &&
-	       tunl_skb_wrappers(skb, 0, TUNL_NESTING_MAX) == TUNL_NESTING_MAX;
+	       tunl_skb_outer_headers(skb, 0, TUNL_NESTING_MAX) == TUNL_NESTING_MAX;
 }
 
 /* May reallocate the skb's head. */
@@ -194,7 +198,7 @@ static enum tunl_verdict xmit_validate(struct sk_buff *skb,
 	if (unlikely(mode == IPPROTO_MPLS))
 		return TUNL_PROTOCOL;
 
-	/* A packet socket or a BPF program may hand over anything. */
+	/* A packet socket or a BPF program may send any bytes. */
 	if (unlikely(skb_network_offset(skb) ||
 		     !pskb_may_pull(skb, sizeof(*inner))))
 		return TUNL_MALFORMED;
@@ -209,7 +213,7 @@ static enum tunl_verdict xmit_validate(struct sk_buff *skb,
 	if (unlikely(xmit_is_circle(skb, config, inner->protocol)))
 		return TUNL_LOOP_NESTED;
 
-	/* Below TCP and UDP: one comparison for both. */
+	/* TCP and UDP have larger numbers: one comparison excludes both. */
 	if (unlikely(inner->protocol <= IPPROTO_IPIP) && xmit_is_redirect(skb))
 		return TUNL_REDIRECT;
 
@@ -245,9 +249,9 @@ static enum tunl_verdict xmit_endpoint(struct sk_buff *skb,
 }
 
 /*
- * External: what comes with the packet takes the place of the parameters. A
- * route is remembered where it came from, as for all the kernel's tunnels, if
- * tunl_route_keep() would.
+ * External: the metadata of the packet takes the place of the parameters. The route is
+ * cached in the metadata, as by all tunnels of the kernel, if tunl_route_keep() would
+ * cache it.
  */
 static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 						struct net_device *dev,
@@ -273,7 +277,7 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 
 	parms = (struct tunl_parms) {
 		.local = info->key.u.ipv4.src,
-		/* One of another netns means nothing here. */
+		/* A mark of another netns means nothing in the underlay. */
 		.fwmark = net_eq(tunl->underlay, dev_net(dev)) ? skb->mark : 0,
 		.encap = encap,
 		/* 1 is "inherit", and no other odd value is */
@@ -283,7 +287,7 @@ static noinline enum tunl_verdict xmit_metadata(struct sk_buff *skb,
 	*header = (struct tunl_header) {
 		.encap = encap,
 		.overhead = sizeof(struct iphdr) + hlen,
-		/* Of itself the kernel's ipip sets none there. */
+		/* The kernel's ipip sets no DF here by default. */
 		.df = tunl->stock ? TUNL_DF_CLEAR : config->header.df,
 		.ttl = info->key.ttl,
 		.tos = parms.tos,
@@ -329,9 +333,9 @@ static u8 xmit_tos(const struct tunl_header *header, u8 inner)
 }
 
 /*
- * UDP, and GUE perhaps, in front of the inner packet: module fou's. It puts the
- * flow into the source port, for those who spread by ports. May reallocate the
- * skb's head. Sets @proto to the outer protocol.
+ * Has module fou put UDP, and perhaps GUE, in front of the inner packet. Module fou makes
+ * the source port from the flow, so that routers can spread flows by ports. May
+ * reallocate the skb's head. Sets @proto to the outer protocol.
  */
 static noinline enum tunl_verdict xmit_encap(struct sk_buff *skb,
 					     const struct tunl_outer *outer,
@@ -353,16 +357,16 @@ static noinline enum tunl_verdict xmit_encap(struct sk_buff *skb,
 	}
 }
 
-/* At most so many are taken at once. */
+/* The most IDs that a CPU takes from the kernel's counter at once. */
 #define XMIT_IDS_MAX 64
 
 /*
- * An ID that no recent packet between these addresses has, for one that may be
- * fragmented (RFC 6864 §4). The kernel's counter for
- * them is found by a keyed hash and shared between CPUs, so it is asked for twice as
- * many as before where those are used up within a jiffy. At its end the rest is lost:
- * no more than has been used, so IDs come round at most twice as fast; and none
- * is used long after it was taken.
+ * Gives a packet that may be fragmented an ID that no recent packet between these
+ * addresses has (RFC 6864 §4). The kernel's counter for two addresses is found by a
+ * keyed hash and shared between CPUs. So a CPU takes a block of IDs, and the next block
+ * is twice as large if this one is used up within a jiffy. At the end of a jiffy the rest
+ * is given up: no more than has been used, so IDs repeat at most twice as fast, and no
+ * ID is used long after it was taken.
  */
 static void xmit_ident_block(struct net *net, struct iphdr *iph,
 			     struct tunl_ids *ids)
@@ -387,8 +391,8 @@ static void xmit_ident_block(struct net *net, struct iphdr *iph,
 }
 
 /*
- * Routers on the way may clear DF and fragment, so packets with DF have differing IDs
- * too (docs/rfc.md). Those are this CPU's own: nothing is shared for them.
+ * Routers may clear DF and fragment, so packets with DF have different IDs too
+ * (docs/rfc.md). Each CPU counts these IDs for itself.
  */
 static void xmit_ident(struct iphdr *iph, struct net *net,
 		       const struct tunl_outer *outer, unsigned int segments)
@@ -437,7 +441,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 		ttl = header->ttl ?: ip4_dst_hoplimit(dst);
 	}
 
-	/* Where the inner headers are matters to whoever segments or sums. */
+	/* Segmentation and checksums need the position of the inner headers. */
 	if (skb_is_gso(skb) || skb->ip_summed == CHECKSUM_PARTIAL) {
 		if (unlikely(iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4)))
 			return TUNL_NO_MEMORY;
@@ -459,7 +463,7 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 	}
 
 	skb_scrub_packet(skb, xnet);
-	/* A container does not choose a traffic class of the underlay's. */
+	/* A container cannot choose a traffic class of the underlay. */
 	if (xnet)
 		skb->priority = 0;
 	skb_clear_hash_if_not_l4(skb);
@@ -487,9 +491,9 @@ static enum tunl_verdict xmit_push(struct sk_buff *skb, struct net_device *dev,
 }
 
 /*
- * Kind ipip without a remote, and a route without a gateway: the endpoint is the inner
- * destination, which the same route leads back into the device. A route past the
- * device is no cure there: then nothing would be sent through it.
+ * A device of kind ipip without a remote, and a route without a gateway: the endpoint is
+ * the inner destination, and the same route leads to the device again. Another route to
+ * the endpoint would not help: the inner packet would take it too.
  */
 static bool xmit_lacks_endpoint(const struct sk_buff *skb,
 				const struct net_device *dev, __be32 remote)
@@ -502,8 +506,8 @@ static bool xmit_lacks_endpoint(const struct sk_buff *skb,
 	       ip_hdr(skb)->daddr == remote;
 }
 
-static void xmit_complain_loop(const struct sk_buff *skb,
-			       const struct net_device *dev, __be32 remote)
+static void xmit_log_loop(const struct sk_buff *skb,
+			  const struct net_device *dev, __be32 remote)
 {
 	if (xmit_lacks_endpoint(skb, dev, remote))
 		net_warn_ratelimited("%s: no endpoint for %pI4: make the tunnel with a remote, or give the route a gateway (via ENDPOINT onlink)\n",
@@ -513,19 +517,19 @@ static void xmit_complain_loop(const struct sk_buff *skb,
 				     dev->name, &remote, dev->name);
 }
 
-/* Tell whoever can do something about it; once in a while. */
-static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
-			  const struct tunl_outer *outer,
+/* Logs a drop that an administrator can prevent, and reports it to the inner sender. */
+static void xmit_report(struct sk_buff *skb, struct net_device *dev,
+			const struct tunl_outer *outer,
 			  enum tunl_verdict verdict)
 {
 	switch (verdict) {
 	case TUNL_LOOP_SELF:
-		xmit_complain_loop(skb, dev, outer->remote);
+		xmit_log_loop(skb, dev, outer->remote);
 		break;
 	case TUNL_LOOP_NESTED:
 		net_warn_ratelimited("%s: packet has been through %d tunnels or twice through one, are they routed in a circle?\n",
 				     dev->name, TUNL_NESTING_MAX);
-		/* Deep in the stack is no place to send another packet. */
+		/* A report would use more of a stack that is nearly used up. */
 		return;
 	case TUNL_NO_ENCAP:
 		net_warn_ratelimited("%s: encap: module fou is not loaded: modprobe fou\n",
@@ -543,8 +547,8 @@ static void xmit_complain(struct sk_buff *skb, struct net_device *dev,
 }
 
 /*
- * Back to where it comes from: the endpoint routes it to us, we route it to the
- * endpoint (RFC 2003 §3.2). Local packets have no skb_iif.
+ * A loop: the endpoint routes this packet to this host, and this host routes it to the
+ * endpoint (RFC 2003 §3.2). Packets of this host have no skb_iif.
  */
 static bool xmit_goes_back(const struct sk_buff *skb, __be32 remote)
 {
@@ -574,23 +578,23 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	config = rcu_dereference_bh(tunl->config);
 	verdict = xmit_validate(skb, config);
 	if (unlikely(verdict))
-		goto complain;
+		goto report;
 
 	if (likely(!config->parms.external))
 		verdict = xmit_endpoint(skb, dev, config, &outer);
 	else
 		verdict = xmit_metadata(skb, dev, config, &external, &outer);
 	if (unlikely(verdict))
-		goto complain;
+		goto report;
 
 	if (unlikely(xmit_goes_back(skb, outer.remote))) {
 		verdict = TUNL_LOOP_SOURCE;
-		goto complain;
+		goto report;
 	}
 
 	if (unlikely(xmit_is_stuck(outer.route->dst.dev))) {
 		verdict = TUNL_LOOP_NESTED;
-		goto complain;
+		goto report;
 	}
 
 	if (unlikely(READ_ONCE(tunl->fault.pending)) && tunl_skb_is_ipv4(skb))
@@ -603,7 +607,7 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 	len = skb->len;
 	verdict = xmit_push(skb, dev, &outer);
 	if (unlikely(verdict))
-		goto complain;
+		goto report;
 
 	/* net_xmit_eval() evaluates its argument twice. */
 	err = xmit_send(tunl->underlay, skb, dev);
@@ -613,8 +617,8 @@ netdev_tx_t tunl_xmit(struct sk_buff *skb, struct net_device *dev)
 		tunl_stats_drop(dev, NULL, outer.remote, TUNL_UNDERLAY);
 	return NETDEV_TX_OK;
 
-complain:
-	xmit_complain(skb, dev, &outer, verdict);
+report:
+	xmit_report(skb, dev, &outer, verdict);
 drop:
 	if (outer.counted)
 		ip_rt_put(outer.route);
