@@ -58,6 +58,8 @@ struct ipip_stats {
 
 struct ctl_table;
 struct ctl_table_header;
+struct tunl_dev;
+struct tunl_parms;
 
 #define IPIP_PEER_PLACES 3
 
@@ -148,7 +150,7 @@ struct ipip_net {
 	struct ctl_table		*table;
 };
 
-/* main.c */
+/* net.c */
 extern unsigned int ipip_net_id;
 
 static inline struct ipip_net *ipip_net(const struct net *net)
@@ -156,7 +158,14 @@ static inline struct ipip_net *ipip_net(const struct net *net)
 	return net_generic(net, ipip_net_id);
 }
 
-void ipip_main_mpls(bool wanted);
+/* event.c */
+int ipip_event_init(void);
+void ipip_event_exit(void);
+
+/* proto.c */
+int ipip_proto_init(void);
+void ipip_proto_exit(void);
+void ipip_proto_mpls(bool wanted);
 
 /* rcv.c */
 int ipip_rcv_mpls(struct sk_buff *skb);
@@ -167,8 +176,6 @@ int ipip_rcv_stranger(struct sk_buff *skb);
 int ipip_rcv(struct sk_buff *skb);
 
 /* peer.c */
-int ipip_peer_init(void);
-void ipip_peer_exit(void);
 int ipip_peer_net_init(struct ipip_net *in);
 void ipip_peer_net_exit(struct ipip_net *in);
 const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
@@ -176,6 +183,10 @@ const struct ipip_peer *ipip_peer_lookup(const struct ipip_net *in,
 bool ipip_peer_may_pass(const struct ipip_net *in, const struct ipip_peer *peer,
 			const struct sk_buff *skb);
 bool ipip_peer_any(const struct ipip_net *in);
+bool ipip_peer_any_mpls(void);
+int ipip_peer_add(struct net_device *dev, const struct tunl_dev *tunl,
+		  const struct tunl_parms *parms);
+void ipip_peer_del(const struct net_device *dev);
 
 /* policy.c */
 int ipip_policy_net_init(struct net *net);

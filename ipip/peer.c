@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Peers: the tunnel devices that are up, as the receive path looks for them.
- * They are learned from netdevice events only; tunnel.ko need not be loaded.
+ * event.c adds and deletes them.
  */
 #include <linux/hashtable.h>
 #include <linux/if_arp.h>
@@ -17,7 +17,7 @@
 #include "ipip.h"
 #include "tunl.h"
 
-/* Protocol 137 is ours while there are some (RTNL). */
+/* Peers that carry MPLS, in all netns (RTNL). */
 static unsigned int peer_mpls_count;
 
 /* Where a peer is looked for. */
@@ -30,9 +30,6 @@ enum peer_place {
 };
 
 static DEFINE_HASHTABLE(peer_by_dev, 10);
-
-/* Events are of devices that were there before (ipip_peer_init()). */
-static bool peer_replay;
 
 /* In two words, not by a call of memcmp(). */
 static int peer_compare(struct rhashtable_compare_arg *arg, const void *object)
@@ -551,8 +548,8 @@ static int peer_publish(struct ipip_peer *peer)
 static void peer_withdraw(struct ipip_peer *peer)
 {
 	peer_count(peer, -1);
-	if (peer->proto != IPPROTO_IPIP && !--peer_mpls_count)
-		ipip_main_mpls(false);
+	if (peer->proto != IPPROTO_IPIP)
+		peer_mpls_count--;
 	hash_del_rcu(&peer->by_dev);
 	if (peer->key.place != PEER_GATEWAY)
 		rhltable_remove(&peer->in->peers, &peer->node, peer_params);
@@ -599,18 +596,9 @@ static int peer_add(struct net_device *dev, const struct tunl_dev *tunl,
 
 	hash_add_rcu(peer_by_dev, &peer->by_dev, (unsigned long)dev);
 	peer_count(peer, 1);
-	if (peer->proto != IPPROTO_IPIP && !peer_mpls_count++)
-		ipip_main_mpls(true);
+	if (peer->proto != IPPROTO_IPIP)
+		peer_mpls_count++;
 	return 0;
-}
-
-/* Up, and entitled to say whom it believes. */
-static bool peer_wanted(const struct net_device *dev,
-			const struct tunl_dev *tunl,
-			const struct tunl_parms *parms)
-{
-	return dev->flags & IFF_UP &&
-	       (parms->remote || tunl_dev_may_choose(dev, tunl));
 }
 
 /* As it has to be for these parameters, in the netns and VRF where the device is. */
@@ -623,95 +611,59 @@ static bool peer_is_current(const struct ipip_peer *peer,
 		peer->context->l3mdev == l3mdev_master_ifindex(peer->dev));
 }
 
-/* The new one goes in before the old one goes out: no packet falls between. */
-static void peer_update(struct net_device *dev, const struct tunl_dev *tunl)
+/**
+ * ipip_peer_add() - have a device that is up found, with its parameters of now
+ * @dev:	the device
+ * @tunl:	its private data
+ * @parms:	its parameters
+ *
+ * Caller holds RTNL. The new peer goes in before the old one goes out, so that there
+ * is always one that a packet can find.
+ *
+ * Return: 0; or a negative errno, and packets of its endpoint match no device.
+ */
+int ipip_peer_add(struct net_device *dev, const struct tunl_dev *tunl,
+		  const struct tunl_parms *parms)
 {
-	const struct tunl_parms *parms;
 	struct ipip_peer *old;
 	int err;
 
 	ASSERT_RTNL();
-	parms = &rtnl_dereference(tunl->config)->parms;
-	/* Not what a container did to a device that it was given. */
-	if (parms->remote || peer_wanted(dev, tunl, parms))
-		ipip_policy_latch(ipip_net(tunl->underlay), dev->name);
-
 	old = peer_find(dev);
-	if (peer_wanted(dev, tunl, parms)) {
-		if (old && peer_is_current(old, parms))
-			return;
+	if (old && peer_is_current(old, parms))
+		return 0;
 
-		/* Then its packets are a stranger's. */
-		err = peer_add(dev, tunl, parms);
-		if (err)
-			net_warn_ratelimited("ipip: %s: endpoint not accepted, error %d: set the link down and up to try again\n",
-					     dev->name, err);
-	}
+	err = peer_add(dev, tunl, parms);
 	if (old)
 		peer_withdraw(old);
-}
-
-static int peer_netdev_event(struct notifier_block *nb, unsigned long event,
-			     void *ptr)
-{
-	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
-	const struct tunl_dev *tunl = tunl_dev_get_priv(dev);
-	struct ipip_peer *peer;
-
-	if (!tunl)
-		return NOTIFY_DONE;
-
-	switch (event) {
-	case NETDEV_REGISTER:
-		if (unlikely(READ_ONCE(peer_replay)))
-			ipip_policy_tunnels_first(dev->name);
-		fallthrough;
-	case NETDEV_UP:
-	case NETDEV_CHANGEADDR:
-	case NETDEV_CHANGEUPPER:
-		peer_update(dev, tunl);
-		break;
-	case NETDEV_DOWN:
-	case NETDEV_UNREGISTER:
-		peer = peer_find(dev);
-		if (peer)
-			peer_withdraw(peer);
-		/* A grace period after it went down, no more come for it. */
-		if (event == NETDEV_UNREGISTER)
-			ipip_queue_wait();
-		break;
-	}
-	return NOTIFY_DONE;
-}
-
-static struct notifier_block peer_netdev_notifier = {
-	.notifier_call = peer_netdev_event,
-};
-
-/**
- * ipip_peer_init() - begin to watch tunnel devices; those there are replayed
- *
- * Return: 0 or a negative errno.
- */
-int ipip_peer_init(void)
-{
-	int err;
-
-	/* A device that comes just after the replay may count as one of before. */
-	WRITE_ONCE(peer_replay, true);
-	err = register_netdevice_notifier(&peer_netdev_notifier);
-	WRITE_ONCE(peer_replay, false);
 	return err;
 }
 
 /**
- * ipip_peer_exit() - undo ipip_peer_init(); no packet looks for peers any more
+ * ipip_peer_del() - have a device found no more, if it was
+ * @dev:	the device
  *
- * Unregistering replays NETDEV_DOWN and NETDEV_UNREGISTER: all peers go.
+ * Caller holds RTNL.
  */
-void ipip_peer_exit(void)
+void ipip_peer_del(const struct net_device *dev)
 {
-	unregister_netdevice_notifier(&peer_netdev_notifier);
+	struct ipip_peer *peer;
+
+	ASSERT_RTNL();
+	peer = peer_find(dev);
+	if (peer)
+		peer_withdraw(peer);
+}
+
+/**
+ * ipip_peer_any_mpls() - does a device carry MPLS
+ *
+ * Caller holds RTNL. Return: true if one that is up does, in any netns.
+ */
+bool ipip_peer_any_mpls(void)
+{
+	ASSERT_RTNL();
+	return peer_mpls_count;
 }
 
 /**
