@@ -294,7 +294,4 @@ static inline unsigned int tunl_skb_outer_headers(const struct sk_buff *skb,
 	return n;
 }
 
-/* ipip.ko's sources still use this name. */
-#define tunl_skb_wrappers tunl_skb_outer_headers
-
 #endif /* _TUNL_H */

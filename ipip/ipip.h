@@ -37,10 +37,10 @@ enum ipip_accept {
 /* net.ipv4.ipip.deliver: where packets of configured endpoints arrive. */
 enum ipip_deliver {
 	IPIP_DELIVER_DEVICE,	/* on the tunnel device */
-	IPIP_DELIVER_INGRESS,	/* where the wrapper did, as in 1994 */
+	IPIP_DELIVER_INGRESS,	/* where the outer packet did, as in 1994 */
 };
 
-/* net.ipv4.ipip.refuse: what strangers are told. */
+/* net.ipv4.ipip.refuse: what unknown sources are sent. */
 enum ipip_refuse {
 	IPIP_REFUSE_SILENT,
 	IPIP_REFUSE_UNREACHABLE,	/* as by a host without any tunnel */
@@ -123,7 +123,7 @@ struct ipip_peer {
  * @latched:	a tunnel has been configured, or tunnel devices were there before
  *		this module: "auto" is closed; only a write to the sysctl opens it
  *		again. READ_ONCE/WRITE_ONCE
- * @stranger_seen: the first packet from a stranger has been logged
+ * @unknown_seen: the first packet of an unknown source has been logged
  * @count:	devices that are up, by where they are looked for (enum
  *		peer_place); READ_ONCE, writers RTNL
  * @bound:	of them those bound to an interface; READ_ONCE, writers RTNL
@@ -139,7 +139,7 @@ struct ipip_net {
 	u8				deliver;
 	u8				refuse;
 	bool				latched;
-	bool				stranger_seen;
+	bool				unknown_seen;
 	unsigned int			count[IPIP_PEER_PLACES];
 	unsigned int			bound;
 	struct rhltable			peers;
@@ -170,9 +170,9 @@ void ipip_proto_mpls(bool wanted);
 /* rcv.c */
 int ipip_rcv_mpls(struct sk_buff *skb);
 int ipip_rcv_mpls_peer(struct sk_buff *skb);
-int ipip_rcv_mpls_stranger(struct sk_buff *skb);
+int ipip_rcv_mpls_unknown(struct sk_buff *skb);
 int ipip_rcv_peer(struct sk_buff *skb);
-int ipip_rcv_stranger(struct sk_buff *skb);
+int ipip_rcv_unknown(struct sk_buff *skb);
 int ipip_rcv(struct sk_buff *skb);
 
 /* peer.c */

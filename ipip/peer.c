@@ -41,8 +41,7 @@ static int peer_compare(struct rhashtable_compare_arg *arg, const void *object)
 }
 
 /*
- * One multiplication: entries are an administrator's, and a stranger can only
- * look. On little-endian machines an address's last byte is its highest here, and is to
+ * One multiplication: entries are an administrator's, and a sender can only look. On little-endian machines an address's last byte is its highest here, and is to
  * reach all bits of the upper half, hence the order. On others it is the lowest, from
  * which a multiplication reaches all.
  */

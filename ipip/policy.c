@@ -279,7 +279,7 @@ void ipip_policy_tunnels_first(const char *device)
 }
 
 /**
- * ipip_policy_open() - are packets of strangers decapsulated
+ * ipip_policy_open() - are packets of unknown sources decapsulated
  * @in:		netns of the outer packets
  *
  * Return: true if they are.
@@ -332,7 +332,7 @@ static const char *policy_where(const struct net *net, char *text)
 }
 
 /**
- * ipip_policy_log_accepted() - a stranger's packet has been decapsulated
+ * ipip_policy_log_accepted() - a packet of an unknown source has been decapsulated
  * @net:	netns of the outer packet
  * @outer:	its header
  *
@@ -343,16 +343,16 @@ void ipip_policy_log_accepted(const struct net *net, const struct iphdr *outer)
 	struct ipip_net *in = ipip_net(net);
 	char where[POLICY_WHERE_LEN];
 
-	if (likely(READ_ONCE(in->stranger_seen)) || !policy_may_log(net))
+	if (likely(READ_ONCE(in->unknown_seen)) || !policy_may_log(net))
 		return;
 
-	WRITE_ONCE(in->stranger_seen, true);
+	WRITE_ONCE(in->unknown_seen, true);
 	pr_notice("%sdecapsulating for %pI4, which is no configured endpoint; net.ipv4.ipip.accept=peers forbids that\n",
 		  policy_where(net, where), &outer->saddr);
 }
 
 /**
- * ipip_policy_log_refused() - a stranger's packet has been refused
+ * ipip_policy_log_refused() - a packet of an unknown source has been refused
  * @net:	netns of the outer packet
  * @outer:	its header
  * @labels:	what it brought is MPLS, which no policy accepts
@@ -368,7 +368,7 @@ void ipip_policy_log_refused(const struct net *net, const struct iphdr *outer,
 		return;
 
 	if (labels)
-		pr_notice("%srefused labels of %pI4, whom no tunnel of mode mplsip or any believes\n",
+		pr_notice("%srefused labels of %pI4, the endpoint of no tunnel of mode mplsip or any\n",
 			  policy_where(net, where), &outer->saddr);
 	else
 		pr_notice("%srefused a packet of %pI4, which is no configured endpoint; net.ipv4.ipip.accept=any would accept it\n",

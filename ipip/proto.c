@@ -70,8 +70,8 @@ static struct xfrm_tunnel proto_peer_handler __read_mostly = {
 };
 
 /* Last of all: what nobody else took. */
-static struct xfrm_tunnel proto_stranger_handler __read_mostly = {
-	.handler = ipip_rcv_stranger,
+static struct xfrm_tunnel proto_unknown_handler __read_mostly = {
+	.handler = ipip_rcv_unknown,
 	.err_handler = proto_err,
 	.priority = INT_MAX,
 };
@@ -83,8 +83,8 @@ static struct xfrm_tunnel proto_mpls_peer_handler __read_mostly = {
 	.priority = 1,
 };
 
-static struct xfrm_tunnel proto_mpls_stranger_handler __read_mostly = {
-	.handler = ipip_rcv_mpls_stranger,
+static struct xfrm_tunnel proto_mpls_unknown_handler __read_mostly = {
+	.handler = ipip_rcv_mpls_unknown,
 	.err_handler = proto_err,
 	.priority = INT_MAX,
 };
@@ -105,7 +105,7 @@ static bool proto_tunnel4_present(void)
 }
 
 static int proto_register_pair(struct xfrm_tunnel *peer,
-			       struct xfrm_tunnel *stranger,
+			       struct xfrm_tunnel *unknown,
 			       unsigned short family)
 {
 	int err;
@@ -114,17 +114,17 @@ static int proto_register_pair(struct xfrm_tunnel *peer,
 	if (err)
 		return err;
 
-	err = proto_tunnel4_register(stranger, family);
+	err = proto_tunnel4_register(unknown, family);
 	if (err)
 		proto_tunnel4_deregister(peer, family);
 	return err;
 }
 
 static void proto_unregister_pair(struct xfrm_tunnel *peer,
-				  struct xfrm_tunnel *stranger,
+				  struct xfrm_tunnel *unknown,
 				  unsigned short family)
 {
-	proto_tunnel4_deregister(stranger, family);
+	proto_tunnel4_deregister(unknown, family);
 	proto_tunnel4_deregister(peer, family);
 }
 
@@ -143,7 +143,7 @@ void ipip_proto_mpls(bool wanted)
 	if (wanted) {
 		err = proto_tunnel4_present() ?
 		      proto_register_pair(&proto_mpls_peer_handler,
-					  &proto_mpls_stranger_handler,
+					  &proto_mpls_unknown_handler,
 					  AF_MPLS) :
 		      inet_add_protocol(&proto_inet_mpls, IPPROTO_MPLS);
 		held = !err;
@@ -153,7 +153,7 @@ void ipip_proto_mpls(bool wanted)
 		held = false;
 		if (proto_tunnel4_present())
 			proto_unregister_pair(&proto_mpls_peer_handler,
-					      &proto_mpls_stranger_handler,
+					      &proto_mpls_unknown_handler,
 					      AF_MPLS);
 		else
 			inet_del_protocol(&proto_inet_mpls, IPPROTO_MPLS);
@@ -182,7 +182,7 @@ static int __init proto_register_shared(void)
 {
 	int err;
 
-	err = proto_register_pair(&proto_peer_handler, &proto_stranger_handler,
+	err = proto_register_pair(&proto_peer_handler, &proto_unknown_handler,
 				  AF_INET);
 	if (!err)
 		return 0;
@@ -228,7 +228,7 @@ void ipip_proto_exit(void)
 {
 	if (proto_tunnel4_present()) {
 		proto_unregister_pair(&proto_peer_handler,
-				      &proto_stranger_handler, AF_INET);
+				      &proto_unknown_handler, AF_INET);
 	} else {
 		inet_del_protocol(&proto_inet, IPPROTO_IPIP);
 		unregister_module_notifier(&proto_module_notifier);

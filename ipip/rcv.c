@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The way of a packet in: whose is it, is it believed, is it sound, strip the
- * wrapper, deliver.
+ * outer header, deliver.
  */
 #include <linux/inetdevice.h>
 #include <linux/udp.h>
@@ -73,7 +73,7 @@ static enum ipip_verdict rcv_validate(struct sk_buff *skb)
 		return IPIP_TTL_ZERO;
 
 	if (unlikely(inner->protocol == IPPROTO_IPIP &&
-		     tunl_skb_wrappers(skb, 0, IPIP_NESTING_MAX) ==
+		     tunl_skb_outer_headers(skb, 0, IPIP_NESTING_MAX) ==
 		     IPIP_NESTING_MAX))
 		return IPIP_NESTED;
 
@@ -271,8 +271,8 @@ drop:
 }
 
 /*
- * Everything after "whose is it": @peer's, or NULL's if the sender is a stranger
- * who was let in. Consumes the skb.
+ * A packet that is accepted, of @peer, or with NULL of an unknown source. Consumes the
+ * skb.
  */
 static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
 			    const struct ipip_peer *peer, u8 proto)
@@ -304,7 +304,7 @@ static void rcv_decapsulate(struct ipip_net *in, struct sk_buff *skb,
 
 	/*
 	 * What belongs to a device elsewhere must not surface here; and where the
-	 * wrapper came in, nobody reads labels or metadata.
+	 * outer packet came in, nobody reads labels or metadata.
 	 */
 	to_device = dev && (xnet || metadata || proto != IPPROTO_IPIP ||
 			    READ_ONCE(in->deliver) == IPIP_DELIVER_DEVICE);
@@ -376,15 +376,15 @@ int ipip_rcv_mpls_peer(struct sk_buff *skb)
 }
 
 /**
- * ipip_rcv_mpls_stranger() - last tunnel4 handler: labels nobody else took
+ * ipip_rcv_mpls_unknown() - last tunnel4 handler: labels nobody else took
  * @skb:	outer packet, skb->data behind its header; consumed
  *
- * Refused, whatever net.ipv4.ipip.accept says of strangers' IPv4: nobody ever asked
- * for an open label switch.
+ * Refused, whatever net.ipv4.ipip.accept says of IPv4 from unknown sources: nobody has
+ * asked for an open label switch.
  *
  * Return: 0 always.
  */
-int ipip_rcv_mpls_stranger(struct sk_buff *skb)
+int ipip_rcv_mpls_unknown(struct sk_buff *skb)
 {
 	const struct net *net = dev_net(skb->dev);
 	struct ipip_net *in = ipip_net(net);
@@ -403,7 +403,7 @@ int ipip_rcv_mpls_stranger(struct sk_buff *skb)
 int ipip_rcv_mpls(struct sk_buff *skb)
 {
 	if (ipip_rcv_mpls_peer(skb))
-		ipip_rcv_mpls_stranger(skb);
+		ipip_rcv_mpls_unknown(skb);
 	return 0;
 }
 
@@ -437,7 +437,7 @@ static bool rcv_may_answer(const struct sk_buff *skb)
 }
 
 /**
- * ipip_rcv_stranger() - last tunnel4 handler: what nobody else took
+ * ipip_rcv_unknown() - last tunnel4 handler: what nobody else took
  * @skb:	outer packet, skb->data behind its header; consumed
  *
  * A refusal is silent on the wire, unless net.ipv4.ipip.refuse says otherwise:
@@ -446,7 +446,7 @@ static bool rcv_may_answer(const struct sk_buff *skb)
  *
  * Return: 0 always.
  */
-int ipip_rcv_stranger(struct sk_buff *skb)
+int ipip_rcv_unknown(struct sk_buff *skb)
 {
 	const struct net *net = dev_net(skb->dev);
 	struct ipip_net *in = ipip_net(net);
@@ -474,6 +474,6 @@ int ipip_rcv_stranger(struct sk_buff *skb)
 int ipip_rcv(struct sk_buff *skb)
 {
 	if (ipip_rcv_peer(skb))
-		ipip_rcv_stranger(skb);
+		ipip_rcv_unknown(skb);
 	return 0;
 }

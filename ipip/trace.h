@@ -13,8 +13,8 @@
 #include <linux/tracepoint.h>
 
 /*
- * @skb: the packet, still with its wrapper or already without; addresses are those
- * of its header, and of the one inside if that is a wrapper. @why: the counter's
+ * @skb: the packet, still with its outer header or already without; addresses are those
+ * of its header, and of the one inside if that is an outer header. @why: the counter's
  * name; netns is the inode of the namespace whose counter it is.
  */
 TRACE_EVENT(ipip_drop,

@@ -10,7 +10,7 @@ VERDICT(IPIP_MALFORMED, "drop_malformed", IP_INHDR)
 VERDICT(IPIP_CHECKSUM, "drop_checksum", IP_CSUM)
 /* inner TTL 0: discard (RFC 2003 §3.1) */
 VERDICT(IPIP_TTL_ZERO, "drop_ttl_zero", IP_INHDR)
-/* more than IPIP_NESTING_MAX wrappers */
+/* more than IPIP_NESTING_MAX outer headers */
 VERDICT(IPIP_NESTED, "drop_nested", NOT_SPECIFIED)
 /* congestion marked on a packet that does not know ECN (RFC 6040 §4.2) */
 VERDICT(IPIP_ECN, "drop_ecn", NOT_SPECIFIED)
@@ -31,6 +31,6 @@ VERDICT(IPIP_BACKLOG, "drop_backlog", CPU_BACKLOG)
 VERDICT(IPIP_REFUSED, "drop_refused", IP_NOPROTO)
 /* delivered, as received on the tunnel device */
 VERDICT(IPIP_DEVICE, "delivered_device", NOT_SPECIFIED)
-/* delivered, as received on the interface of its wrapper */
+/* delivered, as received on the interface of its outer packet */
 VERDICT(IPIP_INGRESS, "delivered_ingress", NOT_SPECIFIED)
 #undef VERDICT
