@@ -17,7 +17,7 @@ static const struct {
 	const char		*name;
 	enum skb_drop_reason	reason;
 } stats_verdicts[IPIP_VERDICT_MAX] = {
-#define VERDICT(verdict, name, reason) \
+#define VERDICT(verdict, name, reason, ...) \
 	[verdict] = { name, SKB_DROP_REASON_##reason },
 #include "verdicts.h"
 };

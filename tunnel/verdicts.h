@@ -6,13 +6,13 @@
  *	OUTCOME(value, counter in /proc/net/tunl, what it counts, what to do)
  *
  * The enums and tables of the module are made from this list, so that no value can lack
- * a name. The sentences are for documents; no table of the module holds them. To be
+ * a name. The sentences are for documents (scripts/counters). To be
  * included with VERDICT() or OUTCOME() defined, as often as needed.
  */
 #ifdef VERDICT
 /* Why a packet is not sent. */
 VERDICT(TUNL_PROTOCOL, "tx_drop_protocol", UNHANDLED_PROTO,
-	"the mode does not carry it: IPv6, MPLS without mplsip or any, IPv4 with mplsip",
+	"the mode does not carry it: IPv6, MPLS without `mplsip` or `any`, IPv4 with `mplsip`",
 	"set the mode that carries it, or route it elsewhere")
 VERDICT(TUNL_MALFORMED, "tx_drop_malformed", IP_INHDR,
 	"the inner header is broken",
@@ -25,10 +25,10 @@ VERDICT(TUNL_NO_ENDPOINT, "tx_drop_no_endpoint", IP_OUTNOROUTES,
 	"set a remote, or give the route a gateway")
 VERDICT(TUNL_NO_ROUTE, "tx_drop_no_route", IP_OUTNOROUTES,
 	"there is no route to the endpoint",
-	"ip route get ENDPOINT says why")
+	"`ip route get ENDPOINT` says why")
 VERDICT(TUNL_IPSEC, "tx_drop_ipsec", XFRM_POLICY,
 	"an IPsec policy requires an SA that is not there yet",
-	"see with ip xfrm state whether the key daemon has made one")
+	"see with `ip xfrm state` whether the key daemon has made one")
 VERDICT(TUNL_LOOP_SELF, "tx_drop_loop_self", IP_OUTNOROUTES,
 	"the endpoint is routed through the device itself",
 	"give the endpoint a route of its own")
@@ -45,14 +45,14 @@ VERDICT(TUNL_TOO_BIG, "tx_drop_too_big", PKT_TOO_BIG,
 	"DF is set and the packet is larger than the path takes; or it is larger than IPv4 allows",
 	"nothing: the sender got a report, unless a firewall drops it")
 VERDICT(TUNL_NO_ENCAP, "tx_drop_no_encap", NOT_SPECIFIED,
-	"encap is set, and module fou is not loaded",
-	"modprobe fou")
+	"`encap` is set, and module fou is not loaded",
+	"`modprobe fou`")
 VERDICT(TUNL_NO_MEMORY, "tx_drop_no_memory", NOMEM,
 	"there is no memory for the outer header",
 	"nothing, unless it goes on: then see what uses the memory of this host")
 VERDICT(TUNL_UNDERLAY, "tx_drop_underlay", NOT_SPECIFIED,
 	"a firewall or a queue of the underlay dropped the outer packet",
-	"see the counters of the firewall and of the queues (tc -s qdisc)")
+	"see the counters of the firewall and of the queues (`tc -s qdisc`)")
 #undef VERDICT
 #endif
 
