@@ -1,6 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * ipip.ko's own declarations: the decapsulator.
+ * ipip.ko, the decapsulator: its own declarations. include/tunl.h has those that
+ * tunnel.ko knows too.
+ *
+ * object                    owner                         protected by
+ * struct ipip_net           the netns (net_generic())     settings and counts: READ_ONCE, and
+ *                                                         RTNL to write them; the rest as
+ *                                                         in the rows below
+ * struct ipip_peer          ipip_net.peers, and the       RTNL writes, RCU reads; never
+ *                           table of all by device        changed, only replaced; freed after
+ *                                                         a grace period
+ * struct ipip_context       ipip_net.contexts, as long    RTNL writes, RCU reads; @count: RTNL
+ *                           as a peer is in it
+ * struct ipip_stats         ipip_net.stats, per CPU       u64_stats, bottom halves off
+ * packets that wait         queue.c, per CPU              that CPU: bottom halves off, and
+ *                                                         queue_cpu.bh_lock
+ * sysctl table              ipip_net.table, of one netns  RTNL, in the handler
+ * handlers of protocols     proto.c                       those of labels: RTNL; the others
+ *   4 and 137                                             come and go with the module
+ *
+ * A peer holds no reference to its device or netns: it is taken out when the device goes
+ * down, and a grace period passes before the device can be freed. A waiting packet points
+ * to its device without a reference too, so ipip_queue_wait() waits for all that came in
+ * before.
+ *
+ * Order of locks, the outermost first: RTNL, then queue_cpu.bh_lock, with bottom halves
+ * off; no packet is handed on under it.
+ *
+ * Calls go one way. In this order, a file calls only files after it:
+ *
+ *	main > event > proto > rcv > queue, stats > policy > peer > net
  */
 #ifndef _TUNL_IPIP_H
 #define _TUNL_IPIP_H
@@ -135,17 +164,26 @@ struct ipip_peer {
  * @table:	this netns's copy of the sysctl table
  */
 struct ipip_net {
+	/* written by sysctl; @latched by events too: */
 	u8				accept;
 	u8				deliver;
 	u8				refuse;
 	bool				latched;
+
+	/* written by policy.c, for the log: */
 	bool				unknown_seen;
+
+	/* written for events of devices: */
 	unsigned int			count[IPIP_PEER_PLACES];
 	unsigned int			bound;
 	struct rhltable			peers;
 	struct list_head		contexts;
+
+	/* set once; what they hold is written by the receive path: */
 	struct ipip_stats __percpu	*stats;
 	struct ratelimit_state		refusals;
+
+	/* set once: */
 	struct ctl_table_header		*sysctl;
 	struct ctl_table		*table;
 };

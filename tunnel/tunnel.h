@@ -45,7 +45,7 @@
  * Calls go one way. In this order, a file calls only files after it:
  *
  *	main > link > event, ioctl > device > config, xmit > icmp, pmtu
- *	     > report, route, stats > endpoint, net
+ *	     > report, route, flow, stats > endpoint, net
  */
 #ifndef _TUNL_TUNNEL_H
 #define _TUNL_TUNNEL_H
