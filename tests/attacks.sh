@@ -5,7 +5,7 @@
 # Published attacks on decapsulators, in every state that a tunnel can be in.
 #
 #   P (peer)     eth0 192.0.2.2 ──┐
-#   S (stranger) eth0 192.0.2.3 ──┼── lan 192.0.2.1  H (the first namespace)
+#   S (unknown)  eth0 192.0.2.3 ──┼── lan 192.0.2.1  H (the first namespace)
 #   G (another   eth0 192.0.2.4 ──┘   dmz 10.0.0.1 ══════ 10.0.0.5 eth0 V (behind H's
 #      decapsulator)                  tunl, other, third                   firewall)
 . "$(dirname "$0")/lib.sh"
@@ -437,7 +437,7 @@ loopback() {
 	must sysctl -qw net.ipv4.ipip.accept=peers
 }
 
-# A stranger in one VRF, a socket in none.
+# An unknown source in one VRF, a socket in none.
 vrf() {
 	modprobe -q vrf || { note "no VRFs here"; return; }
 	must netns_add R

@@ -148,13 +148,13 @@ by_plain() {
 	must ns A ip route del 10.3.0.3 via 192.0.2.1
 }
 
-by_stranger() {
+by_unknown() {
 	must ip link set tunl down
 	must set_deliver device
 	must sysctl -qw net.ipv4.ipip.accept=any
 	nft reset counters >/dev/null
-	check_eq "stranger: let in where the wrapper came in" "$(crafted)" delivered_ingress+1
-	check_eq "stranger: and seen there by the firewall" "$(hits by_tunl) $(hits by_eth0)" "0 1"
+	check_eq "unknown source: let in where the outer packet came in" "$(crafted)" delivered_ingress+1
+	check_eq "unknown source: and seen there by the firewall" "$(hits by_tunl) $(hits by_eth0)" "0 1"
 	must sysctl -qw net.ipv4.ipip.accept=peers
 	must ip link set tunl up
 	must ip route add 10.1.0.0/24 dev tunl
@@ -285,7 +285,7 @@ nested ingress
 malformed ingress
 options
 marked
-by_stranger
+by_unknown
 by_plain
 must set_deliver ingress
 queued

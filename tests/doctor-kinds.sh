@@ -478,8 +478,8 @@ if modprobe xfrm4_tunnel; then
 	sysctl_set A net.ipv4.ipip.accept any
 	was=$(rx_counter A delivered_ingress)
 	wire carry R A/eth0 src=$OFFICE dst=$A outer.src=111.112.101.1 outer.dst=$A >/dev/null
-	check_eq "a stranger's packet is taken by IPsec" "$(rx_counter A delivered_ingress)" "$was"
-	faulty "a stranger's packet is taken by IPsec" A strangers_taken
+	check_eq "a packet of an unknown source is taken by IPsec" "$(rx_counter A delivered_ingress)" "$was"
+	faulty "a packet of an unknown source is taken by IPsec" A strangers_taken
 	wire carry R A/eth0 src=$OFFICE dst=$A outer.src=111.112.101.1 outer.dst=$A >/dev/null
 	taken() { [ "$(rx_counter A delivered_ingress)" -gt "$was" ]; }
 	check "and then by ipip.ko" poll 10 taken

@@ -254,10 +254,10 @@ check_eq "it knows every counter that the modules have, and no other" \
 	"$({ ns A ethtool -S tunl | sed -n 's/^ *\([a-z_0-9]*\): .*/\1/p' && sed -n '2,$s/ .*//p' /proc/net/ipip &&
 		sed 's/ .*//' /proc/net/tunl; } | sort)"
 healthy "no counter rises" A --watch 1
-background strangers init /usr/bin/python3 -IS "$TUNL_TOP/tests/wire.py" send R src=10.9.0.1 dst=$GHOST \
+background unknown init /usr/bin/python3 -IS "$TUNL_TOP/tests/wire.py" send R src=10.9.0.1 dst=$GHOST \
 	outer.src=111.112.101.1 outer.dst=$A times=2000 every=0.02
 refused() { [ "$(rx_counter A drop_refused)" -gt 0 ]; }
-check "a stranger's packets come" poll 20 refused
+check "an unknown source's packets come" poll 20 refused
 healthy "counted once is no fault" A
 check "but said" grep -q '^note: drop_refused [0-9]*: its sender' "$tmp/said"
 said "a counter that rises" drop_refused A --watch 2

@@ -57,7 +57,7 @@ check_eq "refused further down" \
 	"one: tx_drop_underlay, 0.0.0.0 > 0.0.0.0, remote 10.0.0.2"
 ns a nft flush ruleset
 sysctl_set init net.ipv4.ipip.accept peers
-check_eq "a stranger's" \
+check_eq "an unknown source's" \
 	"$(traced wire send a outer.src=10.0.0.1 outer.dst=10.0.0.2 src=10.9.0.1 dst=10.9.0.2)" \
 	"netns N: drop_refused, 10.0.0.1 > 10.0.0.2, inside 10.9.0.1 > 10.9.0.2"
 sysctl_set init net.ipv4.ipip.accept any

@@ -182,7 +182,7 @@ for src in 10.0.1.254 10.0.1.1; do
 	wire send r outer.src=$src outer.dst=10.0.2.1 outer.udp=5:5555 src=10.9.0.1 dst=10.9.0.2
 done
 more() { [ "$(rx_counter b drop_refused)" = $((refused + 1)) ]; }
-check "a stranger's is refused in UDP too, and an endpoint's is not" poll 10 more
+check "an unknown source's is refused in UDP too, and an endpoint's is not" poll 10 more
 
 # --- errors from inside the tunnel
 

@@ -132,7 +132,7 @@ for beside in nothing tunnel4; do
 	check "ipip loads again under traffic" load ipip
 	check "and knows its peers again" more dev_counter b tunl rx_packets
 	check "tunnel unloads under traffic" timeout 30 rmmod tunnel
-	check "ipip goes on: now these are strangers" more rx_counter b drop_refused
+	check "ipip goes on: now these are of unknown sources" more rx_counter b drop_refused
 	check "tunnel loads again under traffic" load tunnel
 	tunnels
 	# Not by another ping: its socket overflows with the flood's replies.

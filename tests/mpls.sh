@@ -141,7 +141,7 @@ ip -n a link set mpls type ipip mode any
 
 # --- whom it believes
 
-check_eq "a stranger's labels are refused" "$(labels 10.0.1.3)" "drop_refused "
+check_eq "labels of an unknown source are refused" "$(labels 10.0.1.3)" "drop_refused "
 sysctl_set b net.ipv4.ipip.accept any
 check_eq "also where anybody's IPv4 is not" "$(labels 10.0.1.3)" "drop_refused "
 check_eq "the endpoint's are not" "$(labels 10.0.1.1)" "delivered_device "
@@ -174,7 +174,7 @@ ip -n a route add 10.9.0.2 encap mpls 100 dev mpls src 10.9.0.1
 ip -n b route add 10.9.0.1 encap mpls 200 dev mpls src 10.9.0.2
 check "there and back" ns a ping -q -n -c 3 -i 0.2 -W 5 -I 10.9.0.1 10.9.0.2
 klog_mark
-check_eq "a stranger is refused" "$(labels 10.0.1.3)" "drop_refused "
+check_eq "an unknown source is refused" "$(labels 10.0.1.3)" "drop_refused "
 check "with a line that tells what would accept labels" klog_has 'refused labels of 10\.0\.1\.3.*mplsip'
 ip -n b link set mpls down
 check_eq "down here, and up elsewhere: refused" "$(labels 10.0.1.1)" "drop_refused "

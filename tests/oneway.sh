@@ -58,7 +58,7 @@ pipe_a() {
 	check_eq "and so A's tunl received nothing" "$before" 0
 	must barrier pipe-used
 
-	# Where strangers are refused A is one, and is not told.
+	# Where unknown sources are refused A is one, and gets no report.
 	must barrier pipe-peers
 	must capture init wire0 "$tmp/refused.pcap" icmp
 	check_not "A does not reach it after accept=peers on B" \
@@ -83,7 +83,7 @@ pipe_b() {
 	must barrier pipe-used 90
 	check_eq "B delivered three packets, where they came in" \
 		"$(counter delivered_device) $(counter delivered_ingress)" "0 3"
-	check_eq "B logged the stranger once" "$(klog_count 'decapsulating for 192\.0\.2\.1')" 1
+	check_eq "B logged the unknown source once" "$(klog_count 'decapsulating for 192\.0\.2\.1')" 1
 	check "and the line names the switch" \
 		klog_has 'decapsulating for 192\.0\.2\.1.*net\.ipv4\.ipip\.accept=peers'
 
@@ -139,7 +139,7 @@ interop() { # PHASE OURS|THE_KERNELS
 		test "$(ip -s link show "$dev" | awk '/RX:|TX:/ { getline; n += ($2 >= 8) } END { print n }')" = 2
 	check "$1, $what: without errors" no_error "$dev"
 	[ "$2" = the_kernels ] ||
-		check_eq "$1, $what: none from a stranger" \
+		check_eq "$1, $what: none from an unknown source" \
 			"$(counter delivered_ingress) $(counter drop_refused)" "0 0"
 	must barrier "$1-counted"
 	if [ "$2" = ours ]; then must unload; else must unload_the_kernels; fi

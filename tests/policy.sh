@@ -7,7 +7,7 @@
 #   P (peer)                      H (the first namespace)
 #   eth0 192.0.2.2 -----+
 #                       +-------- lan 192.0.2.1, 10.0.0.1
-#   S (stranger)        |         tunl, now and then, with endpoint P
+#   S (unknown)         |         tunl, now and then, with endpoint P
 #   eth0 192.0.2.3 -----+
 #
 # P and S send UDP to 10.0.0.1 in wrappers to 192.0.2.1.
@@ -29,7 +29,7 @@ peer() { # [INNER-SOURCE [ARGUMENT-OF-CRAFT...]]
 	fate P 192.0.2.2 192.0.2.1 "${1:-10.9.0.2}" 10.0.0.1 "${@:2}"
 }
 
-stranger() {
+unknown() {
 	fate S 192.0.2.3 192.0.2.1 "${1:-10.9.0.3}" 10.0.0.1 "${@:2}"
 }
 
@@ -48,7 +48,7 @@ auto_open() {
 	klog_mark
 	must load ipip
 	check_eq "auto begins open" "$(state)" "auto (open)"
-	check_eq "and lets a stranger in, where he came in" "$(stranger)" delivered_ingress+1
+	check_eq "and lets an unknown source in, where it came in" "$(unknown)" delivered_ingress+1
 	check_eq "once more" "$(peer)" delivered_ingress+1
 	check_eq "with one line in the log" "$(klog_count decapsulating)" 1
 	check "which names him and the switch" \
@@ -61,11 +61,11 @@ auto_latch() {
 	must endpoint_p
 	check_eq "a pointopoint address closes auto" "$(state)" "auto (peers)"
 	check "with a line in the log" klog_has 'tunl is configured.*net\.ipv4\.ipip\.accept=any'
-	check_eq "then a stranger is refused" "$(stranger)" drop_refused+1
+	check_eq "then an unknown source is refused" "$(unknown)" drop_refused+1
 	check_eq "and the endpoint of a tunl that is down is one" "$(peer)" drop_refused+1
 	must ip link set tunl up
 	check_eq "when it is up its endpoint is believed" "$(peer)" delivered_device+1
-	check_eq "and nobody else" "$(stranger)" drop_refused+1
+	check_eq "and nobody else" "$(unknown)" drop_refused+1
 	check_not "a value that is none is refused" set_accept nobody
 	check_eq "and does not open it again" "$(state)" "auto (peers)"
 }
@@ -85,7 +85,7 @@ auto_replace() {
 	endpoint_p
 	kill "$last_pid"
 	wait "$last_pid" 2>/dev/null
-	check "the stranger kept sending while the endpoint was replaced ten times" \
+	check "the unknown source kept sending while the endpoint was replaced ten times" \
 		test "$(count drop_refused)" -gt $((refused + 100))
 	check_eq "not one came through" "$(count delivered_ingress)" "$before"
 	check_eq "the endpoint is believed again" "$(peer)" delivered_device+1
@@ -93,12 +93,12 @@ auto_replace() {
 
 auto_stays() {
 	must ip link del tunl
-	check_eq "auto stays closed after the tunnel is deleted" "$(stranger)" drop_refused+1
+	check_eq "auto stays closed after the tunnel is deleted" "$(unknown)" drop_refused+1
 	must unload tunnel
-	check_eq "and after tunnel.ko is gone" "$(stranger)" drop_refused+1
-	check_eq "which makes the endpoint a stranger" "$(peer)" drop_refused+1
+	check_eq "and after tunnel.ko is gone" "$(unknown)" drop_refused+1
+	check_eq "which makes the endpoint an unknown source" "$(peer)" drop_refused+1
 	must set_accept auto
-	check_eq "writing auto opens it again" "$(stranger) $(state)" "delivered_ingress+1 auto (open)"
+	check_eq "writing auto opens it again" "$(unknown) $(state)" "delivered_ingress+1 auto (open)"
 }
 
 auto_other_ways() {
@@ -125,9 +125,9 @@ auto_loaded_second() {
 	check_eq "loaded when there was a tunl, auto begins closed" "$(state)" "auto (peers)"
 	check_eq "with one line in the log, which says what opens it" \
 		"$(klog_count 'ipip: loaded after tunl: .*writing auto to net\.ipv4\.ipip\.accept')" 1
-	check_eq "and an unknown source is refused" "$(stranger)" drop_refused+1
+	check_eq "and an unknown source is refused" "$(unknown)" drop_refused+1
 	must set_accept auto
-	check_eq "writing auto opens it" "$(stranger) $(state)" "delivered_ingress+1 auto (open)"
+	check_eq "writing auto opens it" "$(unknown) $(state)" "delivered_ingress+1 auto (open)"
 	must unload ipip
 	must ip link del tunl
 	must load ipip
@@ -156,14 +156,14 @@ auto_loaded_second() {
 peers_and_any() {
 	must load ipip
 	must set_accept peers
-	check_eq "peers: a stranger is refused, with no tunl there" "$(stranger) $(state)" \
+	check_eq "peers: an unknown source is refused, with no tunl there" "$(unknown) $(state)" \
 		"drop_refused+1 peers"
 	must load tunnel
 	must endpoint_p
 	must ip link set tunl up
 	check_eq "peers: the endpoint is believed" "$(peer)" delivered_device+1
 	must set_accept any
-	check_eq "any: a stranger is let in beside a configured tunl" "$(stranger) $(state)" \
+	check_eq "any: an unknown source is let in beside a configured tunl" "$(unknown) $(state)" \
 		"delivered_ingress+1 any"
 	check_eq "any: the endpoint's packets still arrive on tunl" "$(peer)" delivered_device+1
 	must unload
@@ -260,14 +260,14 @@ answered() { heard | grep unreachable; }
 loud() {
 	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
 	ns S "$TUNL_TOP/tests/craft" 192.0.2.3 192.0.2.1 10.9.0.3 10.0.0.1
-	check "$1 tells the stranger" poll 10 answered
+	check "$1 tells the unknown source" poll 10 answered
 	capture_stop "$capture_pid"
 }
 
 silent() {
 	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
 	klog_mark
-	check_eq "$1: 50 refusals are counted" "$(stranger 10.9.0.3 count=50)" drop_refused+50
+	check_eq "$1: 50 refusals are counted" "$(unknown 10.9.0.3 count=50)" drop_refused+50
 	check_eq "$1: logged once" "$(klog_count 'refused a packet of')" 1
 	check "$1: with the switch" \
 		klog_has 'refused a packet of 192\.0\.2\.3.*net\.ipv4\.ipip\.accept=any'
@@ -276,21 +276,21 @@ silent() {
 
 	must sysctl -qw net.ipv4.ipip.refuse=unreachable
 	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
-	check_eq "$1: refuse=unreachable refuses" "$(stranger)" drop_refused+1
+	check_eq "$1: refuse=unreachable refuses" "$(unknown)" drop_refused+1
 	check "$1: and answers as a host without any tunnel" \
 		poll 10 eval 'heard | grep "192.0.2.1 protocol 4 unreachable"'
 	capture_stop "$capture_pid"
 	# Answers that are wrapped and come back would be answered for ever.
 	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
 	check_eq "$1: a wrapper in a wrapper is refused" \
-		"$(stranger 10.9.0.3 wrappers=2)" drop_refused+1
+		"$(unknown 10.9.0.3 wrappers=2)" drop_refused+1
 	sleep 1
 	capture_stop "$capture_pid"
 	check_eq "$1: and not answered" "$(heard)" ""
 	# Nor what may be an error itself; the echo request comes last, and has its answer.
 	must capture S eth0 "$tmp/answers.pcap" icmp and src 192.0.2.1
 	check_eq "$1: an ICMP error, a later fragment and an echo request are refused" \
-		"$(stranger 10.9.0.3 icmp=3) $(stranger 10.9.0.3 icmp=8 frag=5) $(stranger 10.9.0.3 icmp=8)" \
+		"$(unknown 10.9.0.3 icmp=3) $(unknown 10.9.0.3 icmp=8 frag=5) $(unknown 10.9.0.3 icmp=8)" \
 		"drop_refused+1 drop_refused+1 drop_refused+1"
 	check "$1: the echo request is answered" poll 10 answered
 	capture_stop "$capture_pid"
@@ -312,7 +312,7 @@ refusals() {
 	must ip link set tunl up
 	check_eq "protocol 4 shared: the endpoint is believed" "$(peer)" delivered_device+1
 	must set_accept any
-	check_eq "protocol 4 shared: any lets a stranger in" "$(stranger)" delivered_ingress+1
+	check_eq "protocol 4 shared: any lets an unknown source in" "$(unknown)" delivered_ingress+1
 	must unload
 	must rmmod tunnel4
 }
@@ -327,9 +327,9 @@ gateway_mode() {
 	must ip route add 10.1.0.0/16 via 192.0.2.2 dev tunl onlink
 	must ip route add 10.2.0.0/16 via 192.0.2.3 dev tunl onlink
 	check_eq "gateway: what is routed to a peer may come from it" "$(peer 10.1.0.5)" delivered_device+1
-	check_eq "gateway: for each its own" "$(stranger 10.2.0.5)" delivered_device+1
+	check_eq "gateway: for each its own" "$(unknown 10.2.0.5)" delivered_device+1
 	check_eq "gateway: a source routed to another peer is refused" "$(peer 10.2.0.5)" drop_refused+1
-	check_eq "gateway: the other way round, too" "$(stranger 10.1.0.5)" drop_refused+1
+	check_eq "gateway: the other way round, too" "$(unknown 10.1.0.5)" drop_refused+1
 	check_eq "gateway: so is a source without a route" "$(peer 10.77.0.5)" drop_refused+1
 	check_eq "gateway: one of our own" "$(peer 10.0.0.1)" drop_refused+1
 	check_eq "gateway: nobody is not a peer" \
@@ -344,20 +344,20 @@ gateway_mode() {
 	must ip route add 10.5.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
 		nexthop via 192.0.2.3 dev tunl onlink
 	check_eq "gateway: of two peers in one route both may send" \
-		"$(peer 10.5.0.5) $(stranger 10.5.0.5)" "delivered_device+1 delivered_device+1"
+		"$(peer 10.5.0.5) $(unknown 10.5.0.5)" "delivered_device+1 delivered_device+1"
 	check_eq "gateway: but no third" \
 		"$(fate S 192.0.2.4 192.0.2.1 10.5.0.5 10.0.0.1)" drop_refused+1
 	must ip route add 10.6.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
 		nexthop via 192.0.2.3 dev lan
 	check_eq "gateway: a way past the tunnel does not shut the peer out" "$(peer 10.6.0.5)" delivered_device+1
-	check_eq "gateway: nor does it let its own gateway in" "$(stranger 10.6.0.5)" drop_refused+1
+	check_eq "gateway: nor does it let its own gateway in" "$(unknown 10.6.0.5)" drop_refused+1
 	must ip link add second type tunl
 	must ip link set second up
 	must ip route add 10.9.0.0/16 nexthop via 192.0.2.2 dev tunl onlink \
 		nexthop via 192.0.2.3 dev second onlink
 	must capture init second "$tmp/second.pcap" udp
 	check_eq "gateway: a route through two tunnels lets in the peer of each" \
-		"$(peer 10.9.0.5) $(stranger 10.9.0.5)" "delivered_device+1 delivered_device+1"
+		"$(peer 10.9.0.5) $(unknown 10.9.0.5)" "delivered_device+1 delivered_device+1"
 	capture_stop_after 1 "$tmp/second.pcap"
 	check_eq "gateway: on its own tunnel" \
 		"$(tcpdump -nr "$tmp/second.pcap" 2>/dev/null | wc -l)" 1
@@ -367,10 +367,10 @@ gateway_mode() {
 	must ip nexthop add id 23 group 2/3
 	must ip route add 10.10.0.0/16 nhid 23
 	check_eq "gateway: a group of nexthops does as well" \
-		"$(peer 10.10.0.5) $(stranger 10.10.0.5)" "delivered_device+1 delivered_device+1"
+		"$(peer 10.10.0.5) $(unknown 10.10.0.5)" "delivered_device+1 delivered_device+1"
 	must ip nexthop del id 3
 	check_eq "gateway: and its member no more, when it has left" \
-		"$(peer 10.10.0.5) $(stranger 10.10.0.5)" "delivered_device+1 drop_refused+1"
+		"$(peer 10.10.0.5) $(unknown 10.10.0.5)" "delivered_device+1 drop_refused+1"
 
 	must ip link add other type dummy
 	must ip link set other up

@@ -13,7 +13,7 @@
  * of them with DF. Prints how many those were.
  *
  * `receive`: until SIGTERM; then prints how many there were of any sender, and fails if
- * one has come twice or is a stranger's.
+ * one has come twice or is an unknown source's.
  *
  * `watch`: until SIGTERM; then prints how many packets of protocol 4 with those addresses
  * there were, and fails if two of them had the same ID: with DF as long as there are

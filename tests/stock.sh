@@ -184,6 +184,6 @@ ip -n b addr add 10.9.0.2/32 dev any
 ip -n b link set any up
 taken() { [ "$(dev_counter b any rx_packets)" -ge 1 ]; }
 wire send a outer.src=10.0.1.77 outer.dst=10.0.1.2 src=10.9.0.1 dst=10.9.0.2
-check "a wildcard takes a stranger's packet" poll 10 taken
+check "a wildcard takes a packet of an unknown source" poll 10 taken
 
 ktap_end
