@@ -41,9 +41,10 @@ static int peer_compare(struct rhashtable_compare_arg *arg, const void *object)
 }
 
 /*
- * One multiplication: entries are an administrator's, and a sender can only look. On little-endian machines an address's last byte is its highest here, and is to
- * reach all bits of the upper half, hence the order. On others it is the lowest, from
- * which a multiplication reaches all.
+ * One multiplication: entries are an administrator's, and a sender can only look. On
+ * little-endian machines an address's last byte is its highest here, and is to reach all
+ * bits of the upper half, hence the order. On others it is the lowest, from which a
+ * multiplication reaches all.
  */
 static u32 peer_hash(const void *data, u32 len, u32 seed)
 {
