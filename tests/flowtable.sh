@@ -105,7 +105,7 @@ each=20
 ! probed TUNNEL_PATH_PRESENT || each=40
 not_past() { # FIELD=VALUE...
 	connection
-	got forwarded=$each device=20 back=20 "$@"
+	got forwarded="$each" device=20 back=20 "$@"
 }
 
 # Past IP, but by the device.

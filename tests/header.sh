@@ -100,7 +100,7 @@ check "with DF each has an ID of its own, too" got ids=24
 capture b vb "$tmp/ids.pcap" -s 64 'ip proto 4 and src 10.0.1.1'
 for i in 1 2 3 4 5; do
 	ip -n a route add "192.0.2.$i" dev vc
-	ns a taskset -c 0 ping -q -M do -c 1 -W 5 10.9.0.2 >/dev/null
+	ns a taskset -c 0 ping -q -M 'do' -c 1 -W 5 10.9.0.2 >/dev/null
 done
 capture_stop
 check_eq "with DF they follow one another, where routes are forgotten" "$(
