@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tunl-test: guests=1 suite=fast engine=qemu timeout=300
+# tunl-test: guests=1 suite=fast engine=qemu timeout=600
 #
 # nftables' flowtables: a connection goes past the tunnel only where the header that the
 # flowtable makes is the tunnel's, and no longer once the tunnel has another endpoint;
@@ -269,7 +269,7 @@ ip -n B route replace 10.1.0.0/24 dev t2
 must tunnel ipip
 expires_in=A
 ns A test -e /proc/sys/net/ipv4/route/mtu_expires || expires_in=init
-sysctl_set $expires_in net.ipv4.route.mtu_expires 30
+sysctl_set $expires_in net.ipv4.route.mtu_expires 60
 check "before: past it" went_past "$plain"
 must wire send B error.src=10.0.1.2 error.dst=10.0.1.1 error.type=3 error.code=4 \
 	error.mtu=1300 outer.src=10.0.1.1 outer.dst=10.0.1.2 outer.df=1 \
@@ -277,7 +277,7 @@ must wire send B error.src=10.0.1.2 error.dst=10.0.1.1 error.type=3 error.code=4
 must poll 10 knows_mtu 1300
 check "a path MTU was learned: not past it" not_past "$plain"
 unknown_mtu() { ! knows_mtu 1300; }
-must poll 60 unknown_mtu
+must poll 150 unknown_mtu
 check "and forgotten: past it" went_past "$plain"
 
 # --- another endpoint ends the connections
